@@ -1,0 +1,228 @@
+package memberlist
+
+import "time"
+
+// partOverhead is what a message costs in a datagram beyond its length.
+const partOverhead = 2
+
+// gossipBatch is the share of GossipInterval that fresh news waits for more to
+// come when a round is not owed yet: one packet can then carry a burst.
+const gossipBatch = 40
+
+// gossipBurst is how many rounds may follow one another at the pace of
+// gossipBatch after a quiet time. The average stays one per GossipInterval:
+// each round uses up the credit of one interval, of which so many are kept.
+// A round that only asks the Delegate, and gets nothing, is free: otherwise a
+// program with a Delegate would never get back the credit it has used.
+// News then travels at the pace of the network, not of the interval.
+const gossipBurst = 64
+
+// encoded keeps what a message was appended to, s.fx.buf, and returns the
+// message. Its bytes live as long as the effects. (Passing the message itself,
+// behind an interface, would cost an allocation for each.)
+func (s *swim) encoded(buf []byte) []byte {
+	from := len(s.fx.buf)
+	s.fx.buf = buf
+	return buf[from:len(buf):len(buf)]
+}
+
+// send emits msg alone, with the properties of d.
+func (s *swim) send(to endpoint, msg []byte, d datagram) {
+	d.to, d.lo = to, len(s.fx.msgs)
+	s.fx.msgs = append(s.fx.msgs, msg)
+	d.hi = len(s.fx.msgs)
+	s.fx.datagrams = append(s.fx.datagrams, d)
+}
+
+// attach adds a message to the datagram sent last, given as for encoded.
+func (s *swim) attach(buf []byte) {
+	s.fx.msgs = append(s.fx.msgs, s.encoded(buf))
+	s.fx.datagrams[len(s.fx.datagrams)-1].hi++
+}
+
+// sendPiggyback emits msg with as much gossip as fits behind it.
+func (s *swim) sendPiggyback(to endpoint, msg []byte, seq uint32) {
+	s.send(to, msg, datagram{seq: seq})
+	s.fill()
+}
+
+// fill adds as much gossip as fits to the datagram sent last. Nothing can be
+// attached to it afterwards.
+func (s *swim) fill() {
+	d := &s.fx.datagrams[len(s.fx.datagrams)-1]
+	d.room = s.p.packetRoom
+	for _, msg := range s.fx.msgs[d.lo:] {
+		d.room -= len(msg) + partOverhead
+	}
+	d.room = max(0, d.room)
+	d.room -= s.gossip.fill(&s.fx, partOverhead, d.room, s.transmitLimit(), false)
+	d.hi = len(s.fx.msgs)
+}
+
+func (s *swim) transmitLimit() int { return transmitLimit(s.p.retransmitMult, s.table.len()) }
+
+// queue adds news about a member to the gossip, in place of older news about
+// it, and makes sure that a round will take it along.
+func (s *swim) queue(now time.Time, n news) {
+	// Its length decides about its place. The message itself is forgotten again.
+	from := len(s.fx.buf)
+	s.fx.buf = n.appendTo(s.fx.buf)
+	size := len(s.fx.buf) - from
+	s.fx.buf = s.fx.buf[:from]
+	if replaced := s.gossip.push(n, size); replaced != 0 {
+		s.fx.completed = append(s.fx.completed, completion{ticket: replaced, ok: true})
+	}
+	s.wakeGossip(now)
+	if n.about == s.self {
+		s.unheard = false
+	} else if s.unheard && !s.leaving {
+		s.announce(now, 0)
+	}
+}
+
+// wakeGossip schedules the next round: after a short batching time while there
+// is credit, otherwise when there is again. So news never waits for a tick, and
+// a quiet node never wakes up.
+func (s *swim) wakeGossip(now time.Time) {
+	due := s.gossipPaid.Add(-(gossipBurst - 1) * s.p.gossipInterval)
+	if !s.p.has(mechEagerGossip) {
+		due = s.gossiped.Add(s.p.gossipInterval)
+		if missed := now.Sub(due); missed > 0 {
+			due = due.Add(missed.Truncate(s.p.gossipInterval) + s.p.gossipInterval)
+		}
+	}
+	if soonest := now.Add(s.p.gossipInterval / gossipBatch); due.Before(soonest) {
+		due = soonest
+	}
+	s.gossipAt(due)
+}
+
+// gossipAt makes sure that a round is sent by then.
+func (s *swim) gossipAt(due time.Time) {
+	if s.p.gossipInterval <= 0 || s.p.gossipNodes <= 0 {
+		return
+	}
+	if !s.gossipTimer.Scheduled() || due.Before(s.gossipTimer.At()) {
+		s.timers.Set(&s.gossipTimer, due)
+	}
+}
+
+// gossipRound sends what is queued to GossipNodes random members: the living,
+// and the dead of the last GossipToTheDeadTime, who may still refute. Every
+// datagram is a draw of its own from the queue.
+func (s *swim) gossipRound(now time.Time) {
+	s.gossiped = now
+	if s.gossip.len() > 0 || s.gossipOwed {
+		if s.gossipPaid.Before(now) {
+			s.gossipPaid = now
+		}
+		s.gossipPaid = s.gossipPaid.Add(s.p.gossipInterval)
+	}
+	s.gossipOwed = false
+	s.trace(traceEvent{kind: traceGossip})
+	targets := s.gossipTargets(now)
+	for i, m := range targets {
+		room := s.p.packetRoom
+		if s.p.userGossip && i == 0 {
+			// However much news there is, users get half of one packet in
+			// each round.
+			room /= 2
+		}
+		d := datagram{to: m.endpoint(), lo: len(s.fx.msgs), ifAny: true, checksum: m.node.PMax >= 5}
+		d.room = s.p.packetRoom - s.gossip.fill(&s.fx, partOverhead, room, s.transmitLimit(), true)
+		d.room = max(0, d.room)
+		if now.Sub(m.since) < s.p.gossipInterval {
+			// It is taking in the user state of its join, which may say what it
+			// need not hear: Serf tells newcomers which events are too old.
+			d.room = 0
+		}
+		d.hi = len(s.fx.msgs)
+		if d.lo == d.hi && !s.p.userGossip {
+			break
+		}
+		s.fx.datagrams = append(s.fx.datagrams, d)
+	}
+	if len(targets) == 0 {
+		s.dropGossip()
+	}
+	if s.gossip.len() > 0 {
+		s.wakeGossip(now)
+	}
+	s.wakeForUser()
+}
+
+// gossipTargets chooses whom the next round goes to: all at random but the
+// first, which comes from the common pattern.
+func (s *swim) gossipTargets(now time.Time) []*member {
+	listens := func(m *member) bool {
+		switch {
+		case m == s.self || m.node.State == StateLeft:
+			return false
+		case m.node.State == StateDead:
+			return now.Sub(m.since) <= s.p.gossipToDead
+		}
+		return true
+	}
+	first := s.patternTarget(now)
+	if first == nil || !listens(first) || s.selection.pool != nil {
+		return s.choose(s.p.gossipNodes, listens)
+	}
+	others := s.choose(s.p.gossipNodes-1, func(m *member) bool { return m != first && listens(m) })
+	s.table.picked = append(others, first)
+	return s.table.picked
+}
+
+// patternTarget is the member at the next of a few distances in the order of
+// ranks. For a while all nodes use the same distances, as many as the rounds in
+// which a piece of news is passed on. So whoever has the news passes it to the
+// same relative places, and everybody is in such a place of that many others:
+// nobody can be missed by chance, as random targets alone miss one in e^-λ
+// after λ transmissions, but only if all of these are missed too.
+func (s *swim) patternTarget(now time.Time) *member {
+	n := s.table.len()
+	if n < 2 || s.self == nil || !s.p.has(mechPattern) {
+		return nil
+	}
+	rounds := max(1, s.transmitLimit()/s.p.gossipNodes)
+	s.gossipRounds++
+	pattern := uint64(now.UnixNano() / int64(patternLasts))
+	h := (pattern*uint64(rounds) + uint64(s.gossipRounds%rounds)) * 0x9e3779b97f4a7c15 // Knuth's multiplicative hash
+	return s.table.after(s.self, 1+int(h>>32%uint64(n-1)))
+}
+
+// patternLasts is how long all nodes use the same distances: much longer than
+// news takes, and not so long that a bad pattern does harm.
+const patternLasts = 10 * time.Second
+
+// wakeForUser keeps a round per GossipInterval going while a Delegate may have
+// broadcasts, which we only learn by asking.
+func (s *swim) wakeForUser() {
+	if s.p.userGossip {
+		s.gossipAt(s.gossiped.Add(s.p.gossipInterval))
+	}
+}
+
+// userNews says that the Delegate has broadcasts, or probably has: user
+// messages have arrived, which it may pass on, or it had some when it was last
+// asked. They travel at the pace of other news then. It returns until when there
+// is no need to say so again.
+func (s *swim) userNews(now time.Time) (until time.Time) {
+	if !s.p.userGossip || s.p.gossipInterval <= 0 {
+		return now.Add(time.Second) // tunables may change
+	}
+	s.gossipOwed = true
+	s.wakeGossip(now)
+	return s.gossipTimer.At()
+}
+
+// dropGossip empties the queue when there is nobody to tell, and ends the
+// waits for it. Whoever joins later gets the table by push/pull. What this node
+// has said of itself to nobody is said again when there is other news: the
+// member it joins may not be the one to pass it on, if a NodeSelectionDelegate
+// chooses whom that tells.
+func (s *swim) dropGossip() {
+	if s.self != nil && s.self.news != nil && s.self.news.transmits == 0 {
+		s.unheard = true
+	}
+	s.gossip.clear(&s.fx)
+}

@@ -1,0 +1,116 @@
+package memberlist
+
+import (
+	"time"
+
+	"github.com/swimguard/memberlist/internal/deadline"
+	"github.com/swimguard/memberlist/internal/wire"
+)
+
+// Look before you bury: before a member that was believed alive is declared
+// dead, because its suspicion ran out or because others say so, it is pinged
+// once more, and over a stream when that stays unanswered. The ping carries
+// the accusation, so that the accused hears of it at once and can refute. The
+// news is passed on meanwhile as always.
+//
+// A dead member costs each node one ping, one stream or a second ping, and one
+// ack timeout. A living one that some sick node has accused is spared.
+// An answer to any probe since the suspicion began counts as much as one to the
+// last ping.
+
+// maxSpared is how often one accusation can be put off by an answer. A member
+// that answers but does not refute for so long hears us no better than the
+// others say.
+const maxSpared = 3
+
+// lastLook is the ping before a burial, and what happens without an answer.
+type lastLook struct {
+	seq    uint32
+	member *member
+	stream dialID
+	timer  deadline.Item[timer] // when to try a stream, or once more
+}
+
+// lookAgain pings m a last time before it is buried. It returns false when
+// the look is not wanted or has been taken too often. m must be suspect.
+func (s *swim) lookAgain(now time.Time, m *member) bool {
+	sp := m.suspicion
+	if sp.look != nil {
+		return true
+	}
+	if !s.p.has(mechVerify) || sp.spared >= maxSpared {
+		return false
+	}
+	timeout := s.ackTimeout(m)
+	l := &lastLook{seq: s.newSeq(), member: m}
+	sp.look = l
+	s.looks[l.seq] = l
+	s.timers.Set(&sp.timer, now.Add(timeout))
+	l.timer.Value = timer{kind: timerLook, look: l}
+	s.timers.Set(&l.timer, now.Add(timeout/2))
+
+	s.note(now, m, Evidence{Kind: EvidenceLastLook, D: timeout})
+	s.pingLast(l)
+	return true
+}
+
+// pingLast sends the ping, with the accusation.
+func (s *swim) pingLast(l *lastLook) {
+	m, sp := l.member, l.member.suspicion
+	ping := wire.Ping{SeqNo: l.seq, Node: wire.Bytes(m.node.Name)}
+	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
+	s.send(m.endpoint(), s.encoded(ping.Append(s.fx.buf)), datagram{checksum: m.node.PMax >= 5})
+	if !sp.verdict {
+		s.attach(wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf))
+	} else {
+		s.attach(wire.Dead{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(sp.declared)}.Append(s.fx.buf))
+	}
+}
+
+// lookLate tries a stream when the last ping stays unanswered, or another ping
+// where streams are not used.
+func (s *swim) lookLate(now time.Time, l *lastLook) {
+	m := l.member
+	if !s.streamPings(m.node) {
+		s.pingLast(l)
+		return
+	}
+	l.stream = s.dial(dial{kind: dialPing, to: m.endpoint(), seq: l.seq, deadline: m.suspicion.timer.At()}, nil)
+	s.dials[l.stream] = pendingDial{kind: dialPing, look: l}
+}
+
+// answeredMeanwhile puts the burial off when the accused has answered a probe
+// of ours since its suspicion began: it lives, and has a refutation to send.
+func (s *swim) answeredMeanwhile(now time.Time, m *member) bool {
+	sp := m.suspicion
+	if !s.p.has(mechVerify) || sp.spared >= maxSpared || !sp.answered.After(sp.start) {
+		return false
+	}
+	s.startAnew(now, m, sp.answered)
+	return true
+}
+
+// endLook forgets the last look at a member.
+func (s *swim) endLook(l *lastLook) {
+	s.timers.Remove(&l.timer)
+	delete(s.looks, l.seq)
+	delete(s.dials, l.stream)
+	l.member.suspicion.look = nil
+}
+
+// spare puts the burial off: the member has answered the last ping.
+func (s *swim) spare(now time.Time, l *lastLook) {
+	s.endLook(l)
+	s.startAnew(now, l.member, now)
+}
+
+// startAnew lets the suspicion of a member that has answered begin with its
+// answer: it has that long to refute.
+func (s *swim) startAnew(now time.Time, m *member, answered time.Time) {
+	sp := m.suspicion
+	s.trace(traceEvent{kind: traceSpared, node: m.node.Name, from: sp.declared})
+	s.note(now, m, Evidence{Kind: EvidenceSpared})
+	sp.spared++
+	sp.start = answered
+	s.timers.Set(&sp.timer, sp.deadline())
+}
