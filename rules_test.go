@@ -537,6 +537,7 @@ func TestCrashIsReportedAndGossipArrivesAsFastAsBefore(t *testing.T) {
 			c := testConfig(&network, name)
 			c.GossipInterval, c.ProbeInterval, c.ProbeTimeout = 5*time.Millisecond, 50*time.Millisecond, 25*time.Millisecond
 			c.TCPTimeout, c.SuspicionMult, c.RequireNodeNames = 100*time.Millisecond, 1, true
+			c.PushPullInterval = 0 // at a random phase, one would ask for the local state meanwhile
 			c.Delegate, c.Events = d, d
 			return c, d
 		}
