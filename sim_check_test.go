@@ -288,11 +288,8 @@ func (k *simChecker) forget(n *simNode) {
 		switch {
 		case e == nil || string(e.value.appendTo(nil)) != msg:
 			delete(n.sent, msg)
-		case s.place == 0:
-			s.place = e.id
-			n.sent[msg] = s
-		case s.place != e.id:
-			n.sent[msg] = simSent{s.about, e.id, int(e.transmits)}
+		case s.place != e.id: // of those in this step, some may belong to an earlier place
+			n.sent[msg] = simSent{s.about, e.id, min(s.times, int(e.transmits))}
 		}
 	}
 }
