@@ -51,11 +51,24 @@ func useMetricsSink(t *testing.T) *metricsSink {
 	s := &metricsSink{test: t.Name()}
 	conf := metrics.DefaultConfig("")
 	conf.EnableHostname, conf.EnableRuntimeMetrics = false, false
-	if _, err := metrics.NewGlobal(conf, s); err != nil {
+	listenToMetrics(t, conf, s)
+	return s
+}
+
+// listenToMetrics tells a sink about metrics until the test ends. Afterwards
+// they are free again, as the tests that count allocations need them: what
+// go-metrics leaves behind has no sink, but is not what it started with.
+func listenToMetrics(t *testing.T, conf *metrics.Config, sink metrics.MetricSink) {
+	t.Helper()
+	if _, err := metrics.NewGlobal(conf, sink); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(metrics.Shutdown) // back to telling nobody
-	return s
+	t.Cleanup(shutDownMetrics)
+}
+
+func shutDownMetrics() {
+	metrics.Shutdown()
+	silent = metrics.Default()
 }
 
 func TestMetricsHaveTheDocumentedNamesAndKinds(t *testing.T) {
@@ -140,10 +153,7 @@ func TestLabelsAreCopiedWithoutSpareCapacity(t *testing.T) {
 	s := &metricsSink{test: t.Name()}
 	conf := metrics.DefaultConfig("service")
 	conf.EnableRuntimeMetrics, conf.EnableHostnameLabel, conf.EnableServiceLabel, conf.EnableTypePrefix = false, true, true, true
-	if _, err := metrics.NewGlobal(conf, s); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(metrics.Shutdown)
+	listenToMetrics(t, conf, s)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -182,6 +192,7 @@ func TestDropReasonsAreBounded(t *testing.T) {
 // Counters per packet must cost nothing in the many programs that have no sink.
 func TestMetricsWithoutASinkDoNotAllocate(t *testing.T) {
 	metrics.Shutdown()
+	t.Cleanup(shutDownMetrics)
 	for _, labels := range [][]metrics.Label{nil, {}} {
 		m := newMeter(labels)
 		for name, f := range map[string]func(){

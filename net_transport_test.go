@@ -254,10 +254,7 @@ func TestNetTransportLeavesMetricLabelsAlone(t *testing.T) {
 	config.EnableRuntimeMetrics = false
 	config.EnableHostnameLabel = true // makes go-metrics append to the labels
 	config.EnableServiceLabel = true
-	if _, err := metrics.NewGlobal(config, sink); err != nil {
-		t.Fatal(err)
-	}
-	defer metrics.NewGlobal(metrics.DefaultConfig(""), &metrics.BlackholeSink{})
+	listenToMetrics(t, config, sink)
 
 	labels := make([]metrics.Label, 1, 8)
 	labels[0] = metrics.Label{Name: "dc", Value: "one"}
