@@ -20,6 +20,7 @@ import (
 var (
 	simSeed    = flag.Uint64("sim.seed", 0, "run the random faults of this seed; with -sim.minutes, begin with it")
 	simMinutes = flag.Float64("sim.minutes", 0, "search random faults for so long")
+	simRuns    = flag.Uint64("sim.runs", 0, "try so many seeds at most; 0: all that -sim.minutes has time for, without it one from -sim.seed or a few")
 	simVerbose = flag.Bool("sim.v", false, "print every event of the run of -sim.seed")
 )
 
@@ -128,20 +129,23 @@ const simAgain = 16
 // time as there are processors. `make sim` runs it for long; a failure prints
 // what is needed to repeat it.
 func TestSimRandom(t *testing.T) {
-	first, runs := uint64(1), uint64(25)
+	first, runs := max(*simSeed, 1), uint64(25)
 	var until time.Time
 	switch {
 	case *simMinutes > 0:
-		first, until = max(*simSeed, 1), time.Now().Add(time.Duration(*simMinutes*float64(time.Minute)))
+		runs, until = math.MaxUint64, time.Now().Add(time.Duration(*simMinutes*float64(time.Minute)))
 	case *simSeed != 0:
-		first, runs = *simSeed, 1
+		runs = 1
 	case testing.Short():
 		runs = 10
+	}
+	if *simRuns > 0 {
+		runs = *simRuns
 	}
 	start := time.Now()
 	s := simSearch{next: first, fail: func(sc *simCase, r simResult) { reportSimFailure(t, sc, r) }}
 	s.more = func() bool {
-		return until.IsZero() && s.next < first+runs || !until.IsZero() && time.Now().Before(until)
+		return s.next-first < runs && (until.IsZero() || time.Now().Before(until))
 	}
 	if *simVerbose {
 		s.trace = func(tr *simTrace) { t.Log("\n" + strings.Join(tr.tail(), "\n")) }
