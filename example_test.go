@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -68,7 +67,7 @@ func Example() {
 	}
 
 	// Say goodbye, so that the others do not take this for a crash.
-	if err := second.Leave(time.Second); err != nil {
+	if err := second.Leave(10 * time.Second); err != nil {
 		log.Fatal(err)
 	}
 	// Output:
@@ -88,7 +87,7 @@ func ExampleChannelEventDelegate() {
 
 	worker := start(exampleConfig("worker"), watcher)
 	defer worker.Shutdown()
-	if err := worker.Leave(time.Second); err != nil {
+	if err := worker.Leave(10 * time.Second); err != nil {
 		log.Fatal(err)
 	}
 
@@ -144,19 +143,16 @@ func ExampleMemberlist_UpdateNode() {
 	worker := start(conf, watcher)
 	defer worker.Shutdown()
 
+	<-events // the watcher's own join
+	joined := <-events
+	fmt.Printf("%s is %s\n", joined.Node, joined.Node.Meta)
+
 	r.set("active")
-	if err := worker.UpdateNode(time.Second); err != nil {
+	if err := worker.UpdateNode(10 * time.Second); err != nil {
 		log.Fatal(err)
 	}
-
-	for e := range events {
-		if e.Node.Name == "worker" {
-			fmt.Printf("worker is %s\n", e.Node.Meta)
-		}
-		if e.Event == memberlist.NodeUpdate {
-			break
-		}
-	}
+	updated := <-events
+	fmt.Printf("%s is %s\n", updated.Node, updated.Node.Meta)
 	// Output:
 	// worker is standby
 	// worker is active
@@ -276,17 +272,11 @@ func ExampleTransport() {
 
 	other := start(exampleConfig("other"), counted)
 	defer other.Shutdown()
-	if _, err := other.Ping("counted", addressOf(counted)); err != nil {
+	if err := counted.SendBestEffort(other.LocalNode(), []byte("hello")); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("the ack was counted:", transport.packets.Load() > 0)
-	// Output: the ack was counted: true
-}
-
-// addressOf is a member's address as a net.Addr.
-func addressOf(list *memberlist.Memberlist) *net.UDPAddr {
-	node := list.LocalNode()
-	return &net.UDPAddr{IP: node.Addr, Port: int(node.Port)}
+	fmt.Println("the packet was counted:", transport.packets.Load() > 0)
+	// Output: the packet was counted: true
 }
 
 // noDelegate is a Delegate without metadata, messages or state. The examples

@@ -1,6 +1,7 @@
 package memberlisttest_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -93,7 +94,6 @@ func Example() {
 		conf := memberlist.DefaultLANConfig()
 		conf.Name = name
 		conf.Transport = network.Transport(name)
-		conf.TCPTimeout = 50 * time.Millisecond
 		conf.LogOutput = io.Discard
 		m, err := memberlist.Create(conf)
 		if err != nil {
@@ -111,7 +111,9 @@ func Example() {
 	fmt.Println("b joined:", err == nil, "and sees", b.NumMembers(), "members")
 
 	network.Cut("a", "c") // c can still talk to a, but gets no answer
-	_, err = c.Join(join)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	_, err = c.JoinContext(ctx, join)
 	fmt.Println("c joined:", err == nil, "and sees", c.NumMembers(), "member")
 
 	network.Heal()
