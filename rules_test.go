@@ -447,6 +447,7 @@ func TestConflictingNameDoesNotFailJoin(t *testing.T) {
 		seed := start(t, c)
 		one, two := start(t, testConfig(&network, "twin")), start(t, testConfig(&network, "twin"))
 		join(t, one, seed)
+		synctest.Wait() // the seed takes it in behind its answer
 		join(t, two, seed)
 		join(t, seed, seed) // oneself
 		synctest.Wait()
