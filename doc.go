@@ -51,7 +51,7 @@
 // and with every ping to it. If it lives, it refutes: it raises its incarnation,
 // a counter that only the node itself may raise, and gossips that it is alive
 // under the new number, which overrules everything said about the old one.
-// When the suspicion runs out without that, the suspect is pinged a last time, with
+// Right before the suspicion runs out the suspect is pinged a last time, with
 // the accusation. An answer puts the verdict off; silence makes it dead, and
 // NotifyLeave is called. An accuser who has missed the refutation repeats itself, and
 // so does the accused then.

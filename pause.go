@@ -49,11 +49,11 @@ func (s *swim) giveBack(now time.Time, lost time.Duration) {
 		if sp := m.suspicion; sp != nil {
 			sp.start = sp.start.Add(lost + s.p.probeTimeout)
 			// A deaf node has put the end off already: not once more.
-			due := sp.deadline()
 			if sp.look != nil {
-				due = sp.timer.At().Add(lost + s.p.probeTimeout)
+				s.timers.Set(&sp.timer, sp.timer.At().Add(lost+s.p.probeTimeout))
+			} else {
+				s.awaitEnd(now, m)
 			}
-			s.timers.Set(&sp.timer, due)
 		}
 	}
 }

@@ -228,7 +228,7 @@ func (r *protocolRunner) members() {
 			fmt.Fprintf(&r.out, " meta=%s", m.node.Meta)
 		}
 		if sp := m.suspicion; sp != nil {
-			fmt.Fprintf(&r.out, " confirmations=%d/%d dead at %.3fs", len(sp.from), sp.k, sp.timer.At().Sub(protocolStart).Seconds())
+			fmt.Fprintf(&r.out, " confirmations=%d/%d dead at %.3fs", len(sp.from), sp.k, maxTime(sp.deadline(), sp.timer.At()).Sub(protocolStart).Seconds())
 		}
 		r.out.WriteByte('\n')
 	}

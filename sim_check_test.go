@@ -134,9 +134,13 @@ func (k *simChecker) suspicion(n *simNode, m *member) {
 		if !sp.timer.Scheduled() || sp.timer.Value.member != m {
 			k.c.broken(n, "the suspicion of %s has no deadline of its own", m.node.Name)
 		}
-		// A deaf node waits longer, until it hears again or the shortest timeout
-		// has passed.
+		// The last look begins an ack timeout before the end, which may have been
+		// another when that was decided. A deaf node waits longer, until it hears
+		// again or the shortest timeout has passed.
 		late, p := sp.timer.At().Sub(sp.deadline()), &n.core.p
+		if late < 0 && (n.core.mayLook(sp) && -late <= p.probeTimeout || sp.timer.At().Equal(sp.start)) {
+			late = 0
+		}
 		_, shortest, _ := suspicionTimes(p.suspicionMult, p.suspicionMaxMult, n.largest, p.probeInterval)
 		if late > 0 && !sp.timer.At().After(k.c.now(n)) {
 			late = 0 // a late accuser has brought the end to where it was past: it is now

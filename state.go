@@ -188,9 +188,9 @@ func (s *swim) suspect(now time.Time, m *member, incarnation uint32, from string
 			if sp.look == nil {
 				// A late accuser may bring the end to where it is past. A deadline
 				// there would look as if this process had not run: see checkPause.
-				s.timers.Set(&sp.timer, maxTime(now, sp.deadline()))
+				s.awaitEnd(now, m)
 			}
-			s.note(now, m, Evidence{Kind: EvidenceConfirmed, From: from, N: len(sp.from), D: sp.timer.At().Sub(now)})
+			s.note(now, m, Evidence{Kind: EvidenceConfirmed, From: from, N: len(sp.from), D: max(0, sp.deadline().Sub(now))})
 			s.queueSuspect(now, m, incarnation, from)
 		}
 		return
@@ -242,12 +242,12 @@ func (s *swim) beginSuspicion(now time.Time, m *member, incarnation uint32, accu
 	}
 	m.suspicion = newSuspicion(now, accuser, k, shortest, longest)
 	m.suspicion.timer.Value = timer{kind: timerSuspicion, member: m}
-	s.timers.Set(&m.suspicion.timer, m.suspicion.deadline())
+	s.awaitEnd(now, m)
 	kind := EvidenceAccused
 	if accuser == "" {
 		kind = EvidenceHearsay
 	}
-	s.note(now, m, Evidence{Kind: kind, From: accuser, D: m.suspicion.timer.At().Sub(now)})
+	s.note(now, m, Evidence{Kind: kind, From: accuser, D: m.suspicion.deadline().Sub(now)})
 	s.followUp(now)
 }
 
@@ -280,13 +280,16 @@ func (s *swim) suspicionExpired(now time.Time, m *member) {
 		return
 	}
 	if sp.look == nil {
-		if s.answeredMeanwhile(now, m) {
+		if due := s.lookDue(m); now.Before(due) {
+			s.timers.Set(&sp.timer, due) // its ack timeout has become shorter
 			return
 		}
+		if s.answeredMeanwhile(now, m) || s.lookAgain(now, m) {
+			return
+		}
+	}
+	if !sp.verdict {
 		s.note(now, m, Evidence{Kind: EvidenceExpired, N: len(sp.from)})
-		if s.lookAgain(now, m) {
-			return
-		}
 	}
 	s.proved(now, sp, true)
 	s.endSuspicion(m)

@@ -8,13 +8,18 @@ import (
 )
 
 // Look before you bury: before a member that was believed alive is declared
-// dead, because its suspicion ran out or because others say so, it is pinged
+// dead, because its suspicion runs out or because others say so, it is pinged
 // once more, and over a stream when that stays unanswered. The ping carries
 // the accusation, so that the accused hears of it at once and can refute. The
 // news is passed on meanwhile as always.
 //
-// A dead member costs each node one ping, one stream or a second ping, and one
-// ack timeout. A living one that some sick node has accused is spared.
+//	accused                                                   dead
+//	├──────────────────── suspicion ─────────────────────────────┤
+//	                                       ping ── stream ── end ┘
+//
+// The look ends with the suspicion, so it costs no time; but a verdict of others
+// is borne for one ack timeout. A dead member costs each node one ping and one
+// stream or a second ping. A living one that some sick node has accused is spared.
 // An answer to any probe since the suspicion began counts as much as one to the
 // last ping.
 
@@ -31,6 +36,25 @@ type lastLook struct {
 	timer  deadline.Item[timer] // when to try a stream, or once more
 }
 
+// mayLook reports whether a last look at a suspect is wanted and has not been
+// taken too often.
+func (s *swim) mayLook(sp *suspicion) bool { return s.p.has(mechVerify) && sp.spared < maxSpared }
+
+// awaitEnd sets the time for the last look at m, or for its end without one.
+func (s *swim) awaitEnd(now time.Time, m *member) {
+	s.timers.Set(&m.suspicion.timer, maxTime(now, s.lookDue(m)))
+}
+
+// lookDue is when to look at a suspect a last time, so that the look and the
+// suspicion end together; the end when there is no look.
+func (s *swim) lookDue(m *member) time.Time {
+	due := m.suspicion.deadline()
+	if s.mayLook(m.suspicion) {
+		due = due.Add(-s.ackTimeout(m))
+	}
+	return maxTime(m.suspicion.start, due)
+}
+
 // lookAgain pings m a last time before it is buried. It returns false when
 // the look is not wanted or has been taken too often. m must be suspect.
 func (s *swim) lookAgain(now time.Time, m *member) bool {
@@ -38,7 +62,7 @@ func (s *swim) lookAgain(now time.Time, m *member) bool {
 	if sp.look != nil {
 		return true
 	}
-	if !s.p.has(mechVerify) || sp.spared >= maxSpared {
+	if !s.mayLook(sp) {
 		return false
 	}
 	timeout := s.ackTimeout(m)
@@ -83,7 +107,7 @@ func (s *swim) lookLate(now time.Time, l *lastLook) {
 // of ours since its suspicion began: it lives, and has a refutation to send.
 func (s *swim) answeredMeanwhile(now time.Time, m *member) bool {
 	sp := m.suspicion
-	if !s.p.has(mechVerify) || sp.spared >= maxSpared || !sp.answered.After(sp.start) {
+	if !s.mayLook(sp) || !sp.answered.After(sp.start) {
 		return false
 	}
 	s.startAnew(now, m, sp.answered)
@@ -112,5 +136,5 @@ func (s *swim) startAnew(now time.Time, m *member, answered time.Time) {
 	s.note(now, m, Evidence{Kind: EvidenceSpared})
 	sp.spared++
 	sp.start = answered
-	s.timers.Set(&sp.timer, sp.deadline())
+	s.awaitEnd(now, m)
 }

@@ -152,7 +152,7 @@ func (d *demo) kill() error {
 	}
 	d.tell.note("What should happen now: one of the others probes it, within %.1f~s or so. When neither that one nor %d helpers get"+
 		" an answer, it suspects %s. If %s were alive, it would hear of that and object. It has %.1f~s for that if %d others"+
-		" cannot reach it either, and up to %.1f~s if nobody else tries. Then it is pinged a last time, and declared failed.",
+		" cannot reach it either, and up to %.1f~s if nobody else tries. In the end it is pinged a last time, and declared failed.",
 		d.conf.ProbeInterval.Seconds(), d.conf.IndirectChecks, victim.name, victim.name,
 		promise.min.Seconds(), promise.confirms, promise.max.Seconds())
 
