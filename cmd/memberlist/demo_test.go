@@ -71,7 +71,7 @@ func TestDemoTellsTheWholeStory(t *testing.T) {
 		`\w+ got no answer and suspects? hazel`,
 		`no objection, so hazel has failed`,
 		`all 6 survivors know`,
-		`Predicted for these settings: declared failed after 2\.20 s at the earliest, usually about 2\.70 s, 18\.25 s at the latest`,
+		`Predicted for these settings: declared failed after 2\.15 s at the earliest, usually about 2\.65 s, 18\.25 s at the latest`,
 		`What \w+ found out about hazel`,
 		`\+\d\.\d\d asked 3 other members to ping it`,
 		`\+\d\.\d\d dead`,

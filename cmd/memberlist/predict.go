@@ -54,14 +54,14 @@ func predictDetection(c *memberlist.Config, table, running int) detection {
 		d.max = time.Duration(c.SuspicionMaxTimeoutMult) * d.min
 	}
 
-	// At the end of its suspicion a member is pinged once more, for an ack time.
-	d.earliest = d.soonest + d.min + ack
+	// The last ping, before the end of a suspicion, takes no time of its own.
+	d.earliest = d.soonest + d.min
 	// Together the members probe each member once in an interval.
 	d.usual = c.ProbeInterval + d.earliest
 	// That needs clocks and tables that agree. Without, each member still goes
 	// through all others in some order before it begins again: first in one round
 	// and last in the next is the longest gap.
 	gap := 2*(running-1) - 1
-	d.latest = time.Duration(gap)*c.ProbeInterval + d.verdict + d.max + c.ProbeTimeout
+	d.latest = time.Duration(gap)*c.ProbeInterval + d.verdict + d.max + c.ProbeTimeout // of the last ping, should acks become late meanwhile
 	return d
 }

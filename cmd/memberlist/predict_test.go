@@ -39,8 +39,8 @@ func TestPredictedDetection(t *testing.T) {
 	d := predictDetection(memberlist.DefaultLANConfig(), 4, 4)
 	want := detection{
 		soonest: 300 * ms, verdict: 1000 * ms, confirms: 2, min: 4000 * ms, max: 24000 * ms,
-		earliest: (300 + 4000 + 100) * ms,
-		usual:    (1000 + 300 + 4000 + 100) * ms,
+		earliest: (300 + 4000) * ms,
+		usual:    (1000 + 300 + 4000) * ms,
 		latest:   (5*1000 + 1000 + 24000 + 500) * ms,
 	}
 	if d != want {
@@ -51,8 +51,8 @@ func TestPredictedDetection(t *testing.T) {
 	d = predictDetection(memberlist.DefaultLANConfig(), 2, 2)
 	want = detection{
 		soonest: 1000 * ms, verdict: 1000 * ms, min: 4000 * ms, max: 4000 * ms,
-		earliest: (1000 + 4000 + 100) * ms,
-		usual:    (1000 + 1000 + 4000 + 100) * ms,
+		earliest: (1000 + 4000) * ms,
+		usual:    (1000 + 1000 + 4000) * ms,
 		latest:   (1000 + 1000 + 4000 + 500) * ms,
 	}
 	if d != want {
