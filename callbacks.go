@@ -3,6 +3,7 @@ package memberlist
 import (
 	"bytes"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,48 +21,48 @@ const (
 )
 
 // gate counts who is inside and lets nobody in any more once it is closed.
+// Callbacks and messages pass it all the time, so that costs no lock.
 type gate struct {
-	mu     sync.Mutex // leaf
-	inside int
-	closed bool
-	empty  chan struct{} // closed when the last one leaves; made by wait
+	state atomic.Int64  // who is inside, minus gateClosed once it is closed
+	mu    sync.Mutex    // leaf
+	empty chan struct{} // closed when the last one leaves a closed gate; made by left
 }
+
+// gateClosed is more than can ever be inside.
+const gateClosed = 1 << 32
 
 // enter reports whether the gate is open; leave must follow then.
 func (g *gate) enter() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
+	if g.state.Add(1) > 0 {
+		return true
 	}
-	g.inside++
-	return true
+	g.leave() // who is turned away has been counted for a moment
+	return false
 }
 
 func (g *gate) leave() {
+	if g.state.Add(-1) != -gateClosed {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.inside--
-	if g.inside == 0 && g.empty != nil {
+	if g.empty != nil {
 		close(g.empty)
 		g.empty = nil
 	}
 }
 
-// close lets nobody in any more.
-func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
-}
+// close lets nobody in any more. It is called once.
+func (g *gate) close() { g.state.Add(-gateClosed) }
 
-// left returns a channel that is closed when nobody is inside.
+// left returns a channel that is closed when nobody is inside any more. The gate
+// must be closed.
 func (g *gate) left() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	empty := g.empty
 	switch {
-	case g.inside == 0:
+	case g.state.Load() == -gateClosed:
 		empty = make(chan struct{})
 		close(empty)
 	case empty == nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,10 +18,15 @@ import (
 // it overtakes NotifyJoin. So a user message lets the events in front of it
 // pass, and NotifyLeave the user messages in front of it. They wait for
 // nothing newer than themselves, hence never for one another.
+//
+// Every message and every event is counted here, and hardly ever does anybody
+// wait, so counting costs no lock.
 type turns struct {
-	mu      sync.Mutex // leaf
-	pushed  uint64     // entries so far
-	done    uint64     // of which are done with; done+1 is in progress
+	pushed  atomic.Uint64 // entries so far
+	done    atomic.Uint64 // of which are done with; done+1 is in progress
+	waiting atomic.Int64  // len(waiters), or one more for a moment
+
+	mu      sync.Mutex // leaf; guards what follows
 	late    uint64     // the entry that letPass waited for in vain
 	stopped bool
 	waiters []turnWaiter // by ascending number
@@ -38,28 +44,25 @@ type turnWaiter struct {
 const turnPatience = 100 * time.Millisecond
 
 // push counts one more entry.
-func (t *turns) push() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.pushed++
-}
+func (t *turns) push() { t.pushed.Add(1) }
 
 // last is the number of the newest entry.
-func (t *turns) last() uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.pushed
-}
+func (t *turns) last() uint64 { return t.pushed.Load() }
 
-// finish ends the entry in progress.
+// finish ends the entry in progress. Whoever begins to wait meanwhile either is
+// seen here or sees that the entry is done with.
 func (t *turns) finish() {
+	t.done.Add(1)
+	if t.waiting.Load() == 0 {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.done++
-	for len(t.waiters) > 0 && t.waiters[0].number <= t.done {
+	for len(t.waiters) > 0 && t.waiters[0].number <= t.done.Load() {
 		close(t.waiters[0].done)
 		t.waiters = t.waiters[1:]
 	}
+	t.waiting.Store(int64(len(t.waiters)))
 }
 
 // stop ends all waits, now and later.
@@ -71,6 +74,7 @@ func (t *turns) stop() {
 		close(w.done)
 	}
 	t.waiters = nil
+	t.waiting.Store(0)
 }
 
 // await waits until an entry is done with, or ctx ends.
@@ -98,16 +102,22 @@ func (t *turns) letPass(number uint64) {
 	case <-patience.C:
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.late = t.done + 1
+		t.late = t.done.Load() + 1
 	}
 }
 
 // waiter returns what is closed when an entry is done with, or nil if there is
 // nothing to wait for.
 func (t *turns) waiter(number uint64, impatient bool) <-chan struct{} {
+	if t.done.Load() >= number {
+		return nil // the usual case
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stopped || t.done >= number || impatient && t.late == t.done+1 {
+	t.waiting.Store(int64(len(t.waiters) + 1)) // before done is read, see finish
+	done := t.done.Load()
+	if t.stopped || done >= number || impatient && t.late == done+1 {
+		t.waiting.Store(int64(len(t.waiters)))
 		return nil
 	}
 	w := turnWaiter{number, make(chan struct{})}
