@@ -179,3 +179,30 @@ func TestGossipBudget(t *testing.T) {
 		})
 	}
 }
+
+// TestFrameTakesNoMoreThanItNeeds: a packet that is given away to a transport is
+// an allocation of its own, made once and no longer than the packet.
+func TestFrameTakesNoMoreThanItNeeds(t *testing.T) {
+	for _, config := range []struct {
+		name string
+		set  []func(*Config)
+	}{
+		{"plain", []func(*Config){uncompressed}},
+		{"encrypted", []func(*Config){uncompressed, withKey}},
+		{"label", []func(*Config){uncompressed, withLabel}},
+		{"encrypted with a label", []func(*Config){uncompressed, withKey, withLabel}},
+	} {
+		n := newIdle(t, 1, config.set...)
+		for _, parts := range [][][]byte{{[]byte("one")}, {[]byte("one"), []byte("of"), []byte("three")}} {
+			for _, checksum := range []bool{false, true} {
+				b, _, err := n.m.frame(new(packet), nil, parts, checksum)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if cap(b) != len(b) {
+					t.Errorf("%s, %d parts, checksum %v: %d bytes for %d", config.name, len(parts), checksum, cap(b), len(b))
+				}
+			}
+		}
+	}
+}

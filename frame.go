@@ -381,7 +381,7 @@ func (r *frameReader) close() {
 // encrypted.
 func (m *Memberlist) encodeFrame(msg streamMessage, label []byte) ([]byte, error) {
 	conf := m.config
-	sealed, version := m.sealsStreams(), conf.sealVersion()
+	sealed, version := m.seals(), conf.sealVersion()
 	body, room := 0, 0 // the message is sealed where it is put together
 	if sealed {
 		body, room = frameHeaderLen+sealHeaderSize, frameHeaderLen+sealOverhead(version)
@@ -409,8 +409,8 @@ func (m *Memberlist) encodeFrame(msg streamMessage, label []byte) ([]byte, error
 	return conf.Keyring.seal(header, version, frame[body:], slices.Concat(header, label))
 }
 
-// sealsStreams reports whether what we send is encrypted.
-func (m *Memberlist) sealsStreams() bool {
+// seals reports whether what we send is encrypted, packets and streams alike.
+func (m *Memberlist) seals() bool {
 	return m.config.GossipVerifyOutgoing && m.config.Keyring.enabled()
 }
 
@@ -426,7 +426,7 @@ func (m *Memberlist) writeFrameAs(conn net.Conn, msg streamMessage, label []byte
 	if msg.size > wire.MaxDecompressed {
 		return messageTooLarge(msg.size, wire.MaxDecompressed)
 	}
-	if m.config.EnableCompression || m.sealsStreams() {
+	if m.config.EnableCompression || m.seals() {
 		frame, err := m.encodeFrame(msg, label)
 		if err != nil {
 			return err

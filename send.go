@@ -133,14 +133,9 @@ func (m *Memberlist) sendParts(p *packet, parts [][]byte, o outgoing) error {
 
 // sendPacket frames messages that fit into one packet, and sends it.
 func (m *Memberlist) sendPacket(p *packet, parts [][]byte, o outgoing) error {
-	size := 0
-	for _, part := range parts {
-		size += len(part) + wire.CompoundPartLen
-	}
-	size += wire.CompoundHeaderLen + wire.LabelHeaderLen + len(m.label) + wire.ChecksumLen + sealOverhead(sealPadded)
-	buf := p.buf[:0]
-	if m.udp == nil || cap(buf) < size {
-		buf = make([]byte, 0, size)
+	var buf []byte // which a transport that is not ours may keep
+	if m.udp != nil {
+		buf = p.buf[:0]
 	}
 	buf, labelled, err := m.frame(p, buf, parts, o.checksum)
 	if err != nil {
@@ -164,14 +159,22 @@ func (m *Memberlist) sendPacket(p *packet, parts [][]byte, o outgoing) error {
 	return m.pushPacket(o.to, outPacket{buf: buf, seq: o.seq})
 }
 
-// frame appends one packet made of parts to buf, which is empty and has room
-// for it. Everything happens in place. It returns the length of the label
-// header too.
+// frame puts one packet made of parts into buf, which is empty, or into more
+// memory if that is too small: as much as the packet takes, so that one which is
+// given away costs no more. Everything happens in place. It returns the length of
+// the label header too.
 func (m *Memberlist) frame(p *packet, buf []byte, parts [][]byte, checksum bool) (framed []byte, labelled int, err error) {
 	conf := m.config
+	sealed := m.seals()
+	size := m.frameOverhead(len(parts), checksum, sealed)
+	for _, part := range parts {
+		size += len(part)
+	}
+	if cap(buf) < size {
+		buf = make([]byte, 0, size)
+	}
 	buf = append(buf, m.labelHeader...)
 	labelled = len(buf)
-	sealed := conf.GossipVerifyOutgoing && conf.Keyring.enabled()
 	start := labelled // of the plaintext
 	if sealed {
 		start += sealHeaderSize
@@ -199,6 +202,21 @@ func (m *Memberlist) frame(p *packet, buf []byte, parts [][]byte, checksum bool)
 		buf, err = conf.Keyring.seal(buf[:labelled], conf.sealVersion(), buf[start:], m.label)
 	}
 	return buf, labelled, err
+}
+
+// frameOverhead is by how much a packet is longer than its parts.
+func (m *Memberlist) frameOverhead(parts int, checksum, sealed bool) int {
+	n := len(m.labelHeader)
+	if parts > 1 {
+		n += wire.CompoundHeaderLen + parts*wire.CompoundPartLen
+	}
+	if checksum {
+		n += wire.ChecksumLen
+	}
+	if sealed {
+		n += sealOverhead(m.config.sealVersion())
+	}
+	return n
 }
 
 // compress appends the compressed form of a message.
