@@ -46,8 +46,13 @@ type writer struct {
 	queue []outPacket // queue[head:] waits
 	head  int
 	bytes int
-	loop  func() // writeLoop for this writer, made once
+	hand  [writerHandful]outPacket // taken out of the queue; writeLoop's
+	loop  func()                   // writeLoop for this writer, made once
 }
+
+// writerHandful is how many packets writeLoop takes at once, in addition to those
+// that wait: one by one, the lock would cost more than the rest.
+const writerHandful = 8
 
 // outPacket is a packet that is given away for good.
 type outPacket struct {
@@ -125,27 +130,37 @@ func (w *writers) text(to endpoint) string {
 func (m *Memberlist) writeLoop(peer *writer) {
 	defer m.workers.leave()
 	for {
-		p, ok := m.writers.next(peer)
-		if !ok {
+		n := m.writers.take(peer)
+		if n == 0 {
 			return
 		}
-		err := m.writeForeign(p.buf, peer.addr)
-		if err == nil {
-			continue
+		for _, p := range peer.hand[:n] {
+			err := m.writeForeign(p.buf, peer.addr)
+			if err == nil {
+				continue
+			}
+			m.reportSendError(peer.to, err)
+			if p.seq != 0 {
+				m.step(func(s *swim, now time.Time) { s.sendFailed(now, p.seq) })
+			}
 		}
-		m.reportSendError(peer.to, err)
-		if p.seq != 0 {
-			m.step(func(s *swim, now time.Time) { s.sendFailed(now, p.seq) })
-		}
+		clear(peer.hand[:n])
 	}
 }
 
-// next takes the oldest packet. When there is none it lets the writer go, which
-// must not be used any more then.
-func (w *writers) next(peer *writer) (outPacket, bool) {
+// take moves the oldest packets into the writer's hand and returns how many. When
+// there are none it lets the writer go, which must not be used any more then.
+func (w *writers) take(peer *writer) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if peer.head == len(peer.queue) {
+	waiting := peer.queue[peer.head:]
+	n := copy(peer.hand[:], waiting)
+	for _, p := range waiting[:n] {
+		peer.bytes -= len(p.buf)
+	}
+	clear(waiting[:n])
+	peer.head += n
+	if n == 0 {
 		delete(w.peers, peer.to)
 		if len(w.peers) == 0 && w.idle != nil {
 			close(w.idle)
@@ -156,13 +171,8 @@ func (w *writers) next(peer *writer) (outPacket, bool) {
 			peer.queue, peer.head = peer.queue[:0], 0
 			w.spare = append(w.spare, peer)
 		}
-		return outPacket{}, false
 	}
-	p := peer.queue[peer.head]
-	peer.queue[peer.head] = outPacket{}
-	peer.head++
-	peer.bytes -= len(p.buf)
-	return p, true
+	return n
 }
 
 // flush waits until no packet waits for the transport.
