@@ -55,7 +55,9 @@ func (s *swim) fill() {
 		d.room -= len(msg) + partOverhead
 	}
 	d.room = max(0, d.room)
-	d.room -= s.gossip.fill(&s.fx, partOverhead, d.room, s.transmitLimit(), false)
+	if s.gossip.len() > 0 { // or the limit, which takes a logarithm, is of no use
+		d.room -= s.gossip.fill(&s.fx, partOverhead, d.room, s.transmitLimit(), false)
+	}
 	d.hi = len(s.fx.msgs)
 }
 
@@ -120,7 +122,7 @@ func (s *swim) gossipRound(now time.Time) {
 	}
 	s.gossipOwed = false
 	s.trace(traceEvent{kind: traceGossip})
-	targets := s.gossipTargets(now)
+	targets, limit := s.gossipTargets(now), s.transmitLimit()
 	for i, m := range targets {
 		room := s.p.packetRoom
 		if s.p.userGossip && i == 0 {
@@ -129,7 +131,7 @@ func (s *swim) gossipRound(now time.Time) {
 			room /= 2
 		}
 		d := datagram{to: m.endpoint(), lo: len(s.fx.msgs), ifAny: true, checksum: m.node.PMax >= 5}
-		d.room = s.p.packetRoom - s.gossip.fill(&s.fx, partOverhead, room, s.transmitLimit(), true)
+		d.room = s.p.packetRoom - s.gossip.fill(&s.fx, partOverhead, room, limit, true)
 		d.room = max(0, d.room)
 		if now.Sub(m.since) < s.p.gossipInterval {
 			// It is taking in the user state of its join, which may say what it
