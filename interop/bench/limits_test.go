@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"math/rand/v2"
 	"net"
 	"testing"
+	"time"
 )
 
 // BenchmarkLimits measures what no implementation can do without: one write and
@@ -49,4 +51,96 @@ func BenchmarkLimits(b *testing.B) {
 			b.Fatal(n, err)
 		}
 	})
+}
+
+// BenchmarkIdleLimit measures what BenchmarkIdle can not do without: per node
+// and second, one timer, one datagram to another node, and the answer to it.
+func BenchmarkIdleLimit(b *testing.B) {
+	const nodes = 100
+	conns := make([]*net.UDPConn, nodes)
+	for i := range conns {
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		conns[i] = conn
+		b.Cleanup(func() { conn.Close() })
+	}
+	stop := make(chan struct{})
+	b.Cleanup(func() { close(stop) })
+	for i, conn := range conns {
+		to := conns[(i+1)%nodes].LocalAddr().(*net.UDPAddr).AddrPort()
+		go func() { // answers, until the socket is closed
+			buf := make([]byte, 1500)
+			for {
+				n, from, err := conn.ReadFromUDPAddrPort(buf)
+				if err != nil {
+					return
+				}
+				if n == pingSize {
+					conn.WriteToUDPAddrPort(buf[:ackSize], from)
+				}
+			}
+		}()
+		go func() { // asks, until stop is closed
+			ping := make([]byte, pingSize)
+			timer := time.NewTimer(rand.N(time.Second))
+			for {
+				select {
+				case <-timer.C:
+				case <-stop:
+					return
+				}
+				timer.Reset(time.Second)
+				conn.WriteToUDPAddrPort(ping, to)
+			}
+		}()
+	}
+	time.Sleep(2 * time.Second)
+	heapInUse()
+	w := newStopwatch(b)
+	const measured = 5 * time.Second
+	w.start()
+	time.Sleep(time.Duration(b.N) * measured)
+	w.stop()
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(w.cpu.Nanoseconds())/(float64(b.N)*measured.Seconds()*nodes), "cpu-ns/node/s")
+}
+
+// pingSize and ackSize are about what a ping and an ack take.
+const pingSize, ackSize = 90, 40
+
+// BenchmarkWakeLimit measures what BenchmarkGossip can not do without: a timer
+// every millisecond. One operation is one third of what such a wake-up takes,
+// since three packets are sent then.
+func BenchmarkWakeLimit(b *testing.B) {
+	onOneProcessor(b)
+	w := newStopwatch(b)
+	const wakes = 200
+	w.start()
+	for range b.N * wakes {
+		time.Sleep(time.Millisecond)
+	}
+	w.stop()
+	w.report(b.N * wakes * 3)
+}
+
+// BenchmarkPingLimit measures what BenchmarkPacket/plain/.../ping can not do
+// without: taking packets from a channel and giving as many away.
+func BenchmarkPingLimit(b *testing.B) {
+	onOneProcessor(b)
+	n := &testNode{b: b, t: newMemTransport(), f: plain}
+	stop := make(chan struct{})
+	b.Cleanup(func() { close(stop) })
+	go func() { // until stop is closed
+		for {
+			select {
+			case <-n.t.packets:
+				n.t.WriteTo(make([]byte, ackSize), "")
+			case <-stop:
+				return
+			}
+		}
+	}()
+	benchPing(b, n)
 }
