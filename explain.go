@@ -2,6 +2,7 @@ package memberlist
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -97,9 +98,15 @@ func (e Evidence) String() string {
 	return fmt.Sprintf("evidence %d", e.Kind)
 }
 
-// maxEvidence bounds what is kept about one member. When there is more the
-// oldest goes: the last minutes explain a verdict.
-const maxEvidence = 32
+const (
+	// maxEvidence bounds what is kept about one member. When there is more the
+	// oldest goes: the last minutes explain a verdict.
+	maxEvidence = 32
+
+	// maxExplained bounds the members about which there is evidence. When there
+	// are more, that about whoever came to it first goes.
+	maxExplained = 4096
+)
 
 // Explanation is why a member is believed to be what it is.
 type Explanation struct {
@@ -114,8 +121,9 @@ type Explanation struct {
 	// Penalty is one point for each failure, and half as much after five minutes.
 	// Beyond 2.2 the next return is held down.
 	Penalty float64
-	// Evidence is what this node learned since the member was last in doubt,
-	// oldest first, at most 32 pieces. It is empty for a member that never was.
+	// Evidence is what this node learned when the member was in doubt, oldest
+	// first, the last 32 pieces. It is empty for a member that never was, and is
+	// forgotten when more than 4096 others have been since.
 	Evidence []Evidence
 }
 
@@ -130,6 +138,13 @@ type VerdictDelegate interface {
 func (s *swim) note(now time.Time, m *member, e Evidence) {
 	e.At = now
 	h := m.keep()
+	if len(h.evidence) == 0 {
+		if len(s.explained) == maxExplained {
+			s.explained[0].kept.evidence = nil
+			s.explained = slices.Delete(s.explained, 0, 1)
+		}
+		s.explained = append(s.explained, m)
+	}
 	if len(h.evidence) == maxEvidence {
 		copy(h.evidence, h.evidence[1:])
 		h.evidence = h.evidence[:maxEvidence-1]

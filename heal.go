@@ -30,8 +30,9 @@ const (
 
 // lost is a member that we hope to see again.
 type lost struct {
-	node  *Node
-	since time.Time
+	node    *Node
+	since   time.Time
+	reached bool // it answered once, and is lost all the same
 }
 
 // healer is the part of the core that looks for lost members.
@@ -51,9 +52,9 @@ func (s *swim) lose(now time.Time, n *Node) {
 	}
 	s.find(n.Name)
 	if len(s.heal.lost) < maxLost {
-		s.heal.lost = append(s.heal.lost, lost{n, now})
+		s.heal.lost = append(s.heal.lost, lost{node: n, since: now})
 	} else {
-		s.heal.lost[s.rng.IntN(maxLost)] = lost{n, now}
+		s.heal.lost[s.rng.IntN(maxLost)] = lost{node: n, since: now}
 	}
 	s.heal.pause = 0
 	s.scheduleHeal(now)
@@ -145,8 +146,16 @@ func (s *swim) healed(now time.Time, to endpoint) {
 	if s.self == nil || s.leaving {
 		return
 	}
-	s.heal.pause = 0 // there may be more to find
-	s.scheduleHeal(now)
+	// There may be more to find. But one that answers and is never taken for a
+	// member again, because a delegate refuses it, is looked for ever more rarely.
+	i := slices.IndexFunc(s.heal.lost, func(l lost) bool { return l.node.Name == to.name })
+	if i < 0 || !s.heal.lost[i].reached {
+		s.heal.pause = 0
+		s.scheduleHeal(now)
+	}
+	if i >= 0 {
+		s.heal.lost[i].reached = true
+	}
 	n := s.self.node
 	a := wire.Alive{Incarnation: s.incarnation, Node: wire.Bytes(n.Name), Addr: n.Addr, Port: n.Port, Meta: n.Meta, Vsn: n.vsn()}
 	s.send(to, s.encoded(a.Append(s.fx.buf)), datagram{})

@@ -5,6 +5,8 @@ package memberlist
 import (
 	"flag"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,6 +39,24 @@ func TestEveryMechanismHasALine(t *testing.T) {
 	}
 	if all != mechAll {
 		t.Errorf("mechanisms %b are not in the table", mechAll&^all)
+	}
+}
+
+// TestEveryMechanismHasItsBounds keeps the other one complete.
+func TestEveryMechanismHasItsBounds(t *testing.T) {
+	doc, err := os.ReadFile("docs/detection.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(doc), "### Bounds")
+	names := []string{"PauseTolerance", "round trips", "evidence", "self-healing", "ConfirmNewcomers"}
+	for _, m := range simMechanisms[1:] {
+		names = append(names, m.name)
+	}
+	for _, name := range names {
+		if !strings.Contains(table, "\n| "+name) {
+			t.Errorf("no line says what %s may cost at most", name)
+		}
 	}
 }
 

@@ -585,6 +585,7 @@ func (s *swim) reap(now time.Time) {
 		}
 		return false
 	})
+	s.explained = slices.DeleteFunc(s.explained, func(m *member) bool { return s.table.byName[m.node.Name] != m })
 	if !oldest.IsZero() {
 		due := oldest.Add(s.p.gossipToDead + time.Nanosecond)
 		if soonest := now.Add(min(time.Second, s.p.gossipToDead)); due.Before(soonest) {

@@ -31,6 +31,7 @@ type swim struct {
 	newcomers   newcomers
 	flaps       map[string]*flap // names that died lately
 	burst       burst
+	explained   []*member // those with evidence, in the order in which they came to it
 	brake       brake
 	merging     bool // inside merge
 	unknown     Node // the record of a newcomer until it is alive
