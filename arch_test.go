@@ -14,16 +14,17 @@ import (
 // time and a seed. The simulator, the scripts and every claim about detection
 // depend on it.
 var coreFiles = []string{
-	"awareness.go", "brake.go", "broadcast.go", "effects.go", "explain.go", "gossip.go", "heal.go", "hold.go", "move.go", "params.go", "pause.go", "probe.go",
+	"awareness.go", "brake.go", "broadcast.go", "effects.go", "explain.go", "gossip.go", "heal.go", "hold.go", "move.go", "names.go", "params.go", "pause.go", "probe.go",
 	"pushpull.go", "rtt.go", "selection.go", "state.go", "suspicion.go", "swim.go", "table.go", "verify.go",
 }
 
 const module = "github.com/swimguard/memberlist/"
 
 // What the core may import. Nothing here can read a clock, open a socket,
-// start a goroutine or log.
+// start a goroutine or log. The seeds of maphash are chance, but without effect:
+// as in a map, they decide where a name lies and not what is found.
 var coreImports = []string{
-	"cmp", "errors", "fmt", "math", "math/rand/v2", "net/netip", "slices", "strconv", "time",
+	"cmp", "errors", "fmt", "hash/maphash", "math", "math/rand/v2", "net/netip", "slices", "strconv", "time",
 	module + "internal/deadline", module + "internal/wire",
 }
 

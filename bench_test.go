@@ -93,7 +93,7 @@ func (n *idle) answered() bool {
 func (n *idle) incarnation(i int) uint32 {
 	n.m.mu.Lock()
 	defer n.m.mu.Unlock()
-	return n.m.swim.table.byName[string(idleName(i))].incarnation
+	return n.m.swim.table.find(idleName(i)).incarnation
 }
 
 func idleName(i int) []byte { return fmt.Appendf(nil, "member-%06d", i) }

@@ -24,7 +24,7 @@ func TestTableIsBounded(t *testing.T) {
 	}
 	s, now := loneCore(nil)
 	for i := s.table.len(); i < maxMembers-1; i++ {
-		s.table.insert(&Node{Name: fmt.Sprint(i)}, 1, now, s.rng)
+		s.table.insert(&nodeRecord{Node: Node{Name: fmt.Sprint(i)}}, 1, now, s.rng)
 	}
 	if s.handleAlive(now, newcomer("last")); s.table.len() != maxMembers {
 		t.Fatalf("%d members, and the last was refused", s.table.len())
@@ -36,7 +36,7 @@ func TestTableIsBounded(t *testing.T) {
 	}
 	again := newcomer("last")
 	again.Incarnation = 2
-	if s.handleAlive(now, again); s.table.byName["last"].incarnation != 2 {
+	if s.handleAlive(now, again); s.table.named("last").incarnation != 2 {
 		t.Error("a full table takes no news of its members")
 	}
 }
@@ -57,7 +57,7 @@ func TestNewsOfANamelessMemberIsOne(t *testing.T) {
 func TestRelaysAreBounded(t *testing.T) {
 	s, now := loneCore(nil)
 	s.handleAlive(now, newcomer("b"))
-	b := s.table.byName["b"].endpoint()
+	b := s.table.named("b").endpoint()
 	ask := func() {
 		s.handleIndirectPing(now, b, &wire.IndirectPing{
 			Node: []byte("c"), Target: []byte{10, 0, 0, 8}, Port: 7946,

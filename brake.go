@@ -49,7 +49,7 @@ func (s *swim) withhold(now time.Time, m *member) bool {
 		b.since = now
 		s.trace(traceEvent{kind: traceDoubtful})
 	}
-	if sp := m.suspicion; sp != nil && sp.counts(s.p.name) {
+	if sp := m.rare().suspicion; sp != nil && sp.counts(s.p.name) {
 		return false // it is accused already, which must not use up what is let through
 	}
 	if now.Sub(b.since) > brakeFor || now.Sub(b.accused) >= brakePace*s.p.probeInterval {

@@ -374,7 +374,7 @@ func newsOf(m *member, wait ticket) news {
 
 func TestGossipQueueCompletesTickets(t *testing.T) {
 	var q gossipQueue
-	a, b := &member{node: &Node{Name: "a"}}, &member{node: &Node{Name: "b"}}
+	a, b := &member{node: &nodeRecord{Node: Node{Name: "a"}}}, &member{node: &nodeRecord{Node: Node{Name: "b"}}}
 	if got := q.push(newsOf(a, 1), 8); got != 0 {
 		t.Fatalf("first push replaced ticket %d", got)
 	}
@@ -405,7 +405,7 @@ func TestGossipQueueCompletesTickets(t *testing.T) {
 // TestNewsIsOfItsTime: what is said of a member later does not change what has
 // been queued about it.
 func TestNewsIsOfItsTime(t *testing.T) {
-	m := &member{node: &Node{Name: "a", Addr: []byte{1, 2, 3, 4}, Port: 5, Meta: []byte("meta"), PMin: 1, PMax: 5, PCur: 2}, incarnation: 7}
+	m := &member{node: &nodeRecord{Node: Node{Name: "a", Addr: []byte{1, 2, 3, 4}, Port: 5, Meta: []byte("meta"), PMin: 1, PMax: 5, PCur: 2}}, incarnation: 7}
 	var q gossipQueue
 	q.push(news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation}, 80)
 	m.incarnation = 9
@@ -429,7 +429,7 @@ func TestGossipQueueWithoutPeersIsBounded(t *testing.T) {
 	members := make([]member, 20)
 	for i := range 10_000 {
 		m := &members[i%len(members)]
-		m.node = &Node{Name: "m"}
+		m.node = &nodeRecord{Node: Node{Name: "m"}}
 		q.push(newsOf(m, 0), 20+i%50)
 	}
 	if q.len() != len(members) || q.made >= len(members)+newsBlock {
@@ -475,7 +475,7 @@ func TestFillDoesNotAllocate(t *testing.T) {
 	members := make([]*member, 500)
 	push := func(i int) { q.push(newsOf(members[i%len(members)], 0), 40+i%100) }
 	for i := range members {
-		members[i] = &member{node: &Node{Name: fmt.Sprint("node-", i)}}
+		members[i] = &member{node: &nodeRecord{Node: Node{Name: fmt.Sprint("node-", i)}}}
 		push(i)
 	}
 	var fx effects

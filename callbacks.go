@@ -195,7 +195,7 @@ func (m *Memberlist) askSelection() (sel selection) {
 	defer m.callbacks.leave()
 	defer m.timeQuery("SelectNodes", time.Now())
 	m.mu.Lock()
-	states := m.swim.appendNodeStates(nil)
+	states := m.swim.appendNodeStates(m.clock.now(), nil)
 	m.mu.Unlock()
 	selected, preferred := d.SelectNodes(states)
 	sel.pool = make(map[string]bool, len(selected))

@@ -204,7 +204,8 @@
 //
 //	node.go, effects.go       what a member is; what one step of the protocol asks for
 //	swim.go                   the protocol's state and its inputs
-//	state.go, table.go        who is alive, suspect, dead or left, and why
+//	state.go, table.go,       who is alive, suspect, dead or left, and why;
+//	names.go                  how members are found by name
 //	probe.go, rtt.go          the failure detector; when an ack is late
 //	suspicion.go, verify.go,  how long a suspicion lasts; the last look before a death;
 //	move.go                   a name that comes back at another address

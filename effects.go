@@ -73,13 +73,13 @@ const (
 // delegate has been told.
 type notice struct {
 	kind    noticeKind
-	member  *member // whose record node is, when something becomes visible; for the shell to recognise it
-	node    *Node
+	node    *nodeRecord
+	was     *nodeRecord // which node replaces, when something becomes visible; nil: none
 	other   *Node
 	rtt     time.Duration
 	payload []byte
-	why     Explanation // noticeLeave
-	after   uint64      // noticeLeave: the user message that comes first; the shell's
+	why     *Explanation // noticeLeave
+	after   uint64       // noticeLeave: the user message that comes first; the shell's
 }
 
 // completion ends the wait that ticket stands for.

@@ -72,9 +72,9 @@ func (m *Memberlist) publish(n notice) {
 		return
 	}
 	if n.node.Name == m.name {
-		m.self.Store(n.node)
+		m.self.Store(&n.node.Node)
 	}
-	m.view.publish(n.member, n.node)
+	m.view.publish(n.was, n.node)
 }
 
 // eventLoop tells delegates what has happened, one callback at a time, and
@@ -147,26 +147,26 @@ func (m *Memberlist) deliver(n notice) {
 	switch n.kind {
 	case noticeJoin:
 		if d := m.config.Events; d != nil {
-			d.NotifyJoin(n.node)
+			d.NotifyJoin(&n.node.Node)
 		}
 	case noticeLeave:
 		if d := m.config.Events; d != nil {
 			if v, ok := d.(VerdictDelegate); ok {
-				v.NotifyVerdict(n.node, n.why)
+				v.NotifyVerdict(&n.node.Node, *n.why)
 			}
-			d.NotifyLeave(n.node)
+			d.NotifyLeave(&n.node.Node)
 		}
 	case noticeUpdate:
 		if d := m.config.Events; d != nil {
-			d.NotifyUpdate(n.node)
+			d.NotifyUpdate(&n.node.Node)
 		}
 	case noticeConflict:
 		if d := m.config.Conflict; d != nil {
-			d.NotifyConflict(n.node, n.other)
+			d.NotifyConflict(&n.node.Node, n.other)
 		}
 	case noticePong:
 		if d := m.config.Ping; d != nil {
-			d.NotifyPingComplete(n.node, n.rtt, n.payload)
+			d.NotifyPingComplete(&n.node.Node, n.rtt, n.payload)
 		}
 	}
 }

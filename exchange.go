@@ -61,6 +61,14 @@ func (s *remoteState) batches(last bool, f func(states []wire.NodeState) bool) {
 	}
 }
 
+// members is the number of node states.
+func (s *remoteState) members() (n int) {
+	for _, e := range s.nodes {
+		n += e.n
+	}
+	return n
+}
+
 // localMessage is our side of a push/pull.
 func (m *Memberlist) localMessage(join bool) streamMessage {
 	local := tableState{join: join}
@@ -175,6 +183,12 @@ func (m *Memberlist) asNodes(remote *remoteState) (nodes []*Node) {
 // mergeNodes takes in the other side's nodes. The events it leads to are queued
 // then.
 func (m *Memberlist) mergeNodes(remote *remoteState) {
+	// A node that joins has a table of the right size at once. Not all of those
+	// that are here, itself to begin with, need to be among the other side's.
+	n := remote.members()
+	n = min(n+n/64+8, maxMembers)
+	m.step(func(s *swim, _ time.Time) { s.table.reserve(n) })
+	m.view.reserve(n)
 	asked := m.config.Alive != nil || m.config.IPMustBeChecked()
 	remote.batches(true, func(states []wire.NodeState) bool {
 		states = slices.DeleteFunc(states, func(r wire.NodeState) bool {

@@ -140,7 +140,7 @@ func (s *swim) note(now time.Time, m *member, e Evidence) {
 	h := m.keep()
 	if len(h.evidence) == 0 {
 		if len(s.explained) == maxExplained {
-			s.explained[0].kept.evidence = nil
+			s.explained[0].keep().evidence = nil
 			s.explained = slices.Delete(s.explained, 0, 1)
 		}
 		s.explained = append(s.explained, m)
@@ -154,20 +154,20 @@ func (s *swim) note(now time.Time, m *member, e Evidence) {
 
 // explain returns what is known about a member in the table.
 func (s *swim) explain(now time.Time, name string) (Explanation, bool) {
-	m := s.table.byName[name]
+	m := s.table.named(name)
 	if m == nil {
 		return Explanation{}, false
 	}
-	why := m.explanation()
+	why := s.explanation(now, m)
 	if f := s.flaps[name]; f != nil {
 		why.HeldUntil, why.Penalty = s.heldUntil(name), f.now(now)
 	}
 	return why, true
 }
 
-func (m *member) explanation() Explanation {
+func (s *swim) explanation(now time.Time, m *member) Explanation {
 	return Explanation{
-		Node: m.node.Name, State: m.node.State, Since: m.since,
+		Node: m.node.Name, State: m.node.State, Since: now.Add(-s.table.stateAge(now, m)),
 		RTT: m.rtt.duration(), Evidence: append([]Evidence(nil), m.history().evidence...),
 	}
 }

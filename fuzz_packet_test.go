@@ -182,21 +182,21 @@ func checkFuzzed(t *testing.T, m *Memberlist, most int) {
 	var counts [4]int
 	for _, e := range s.table.all {
 		counts[e.node.State]++
-		if s.table.byName[e.node.Name] != e {
+		if s.table.named(e.node.Name) != e {
 			t.Errorf("%q is in the ring and not in the table", e.node.Name)
 		}
 		if len(e.node.Name) > maxNameLen || len(e.node.Meta) > MetaMaxSize {
 			t.Errorf("a name of %d bytes, metadata of %d", len(e.node.Name), len(e.node.Meta))
 		}
-		if (e.suspicion != nil) != (e.node.State == StateSuspect) {
-			t.Errorf("%q: state %d, suspicion %v", e.node.Name, e.node.State, e.suspicion != nil)
+		if (e.rare().suspicion != nil) != (e.node.State == StateSuspect) {
+			t.Errorf("%q: state %d, suspicion %v", e.node.Name, e.node.State, e.rare().suspicion != nil)
 		}
 		if a := addrPort(e.node.Addr, e.node.Port); !a.IsValid() {
 			t.Errorf("%q at an address that is none", e.node.Name)
 		}
 	}
-	if counts != s.table.counts || len(s.table.byName) != len(s.table.all) || len(s.table.all) > most {
-		t.Errorf("counts %v and %v, %d names, %d entries", counts, s.table.counts, len(s.table.byName), len(s.table.all))
+	if counts != s.table.counts || s.table.names.len() != len(s.table.all) || len(s.table.all) > most {
+		t.Errorf("counts %v and %v, %d names, %d entries", counts, s.table.counts, s.table.names.len(), len(s.table.all))
 	}
 	if s.self == nil || s.self.node.State != StateAlive {
 		t.Error("the node believes itself gone")

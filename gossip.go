@@ -133,7 +133,7 @@ func (s *swim) gossipRound(now time.Time) {
 		d := datagram{to: m.endpoint(), lo: len(s.fx.msgs), ifAny: true, checksum: m.node.PMax >= 5}
 		d.room = s.p.packetRoom - s.gossip.fill(&s.fx, partOverhead, room, limit, true)
 		d.room = max(0, d.room)
-		if now.Sub(m.since) < s.p.gossipInterval {
+		if s.table.stateAge(now, m) < s.p.gossipInterval {
 			// It is taking in the user state of its join, which may say what it
 			// need not hear: Serf tells newcomers which events are too old.
 			d.room = 0
@@ -161,7 +161,7 @@ func (s *swim) gossipTargets(now time.Time) []*member {
 		case m == s.self || m.node.State == StateLeft:
 			return false
 		case m.node.State == StateDead:
-			return now.Sub(m.since) <= s.p.gossipToDead
+			return s.table.stateAge(now, m) <= s.p.gossipToDead
 		}
 		return true
 	}

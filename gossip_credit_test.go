@@ -27,7 +27,7 @@ func TestGossipCreditReturnsWithADelegate(t *testing.T) {
 		start := c.net.Now()
 		all := c.runUntil(5*time.Second, 2*time.Millisecond, func() bool {
 			for _, other := range c.nodes {
-				if other.core.table.byName[from.name].incarnation < from.core.incarnation {
+				if other.core.table.named(from.name).incarnation < from.core.incarnation {
 					return false
 				}
 			}

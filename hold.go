@@ -130,7 +130,7 @@ func (s *swim) conceal(now time.Time, m *member) {
 	}
 	if f := s.flaps[m.node.Name]; f != nil {
 		if hold := s.flapHoldFor(f.now(now)); hold > 0 {
-			m.hidden = true
+			m.setHidden(true)
 			s.timers.Set(&f.timer, now.Add(hold))
 			s.trace(traceEvent{kind: traceHeld, node: m.node.Name, d: hold})
 			s.note(now, m, Evidence{Kind: EvidenceHeld, D: hold})
@@ -138,15 +138,15 @@ func (s *swim) conceal(now time.Time, m *member) {
 		}
 	}
 	if s.p.confirmNewcomers {
-		m.hidden = true
+		m.setHidden(true)
 	}
 }
 
 // holdOver shows a member that has stayed alive as long as was asked for. One
 // that is in doubt right then is held for as long again.
 func (s *swim) holdOver(now time.Time, f *flap) {
-	m := s.table.byName[f.name]
-	if m == nil || !m.hidden {
+	m := s.table.named(f.name)
+	if m == nil || !m.rare().hidden {
 		return
 	}
 	if m.node.State != StateAlive && s.p.flapHold > 0 {
@@ -159,7 +159,7 @@ func (s *swim) holdOver(now time.Time, f *flap) {
 
 // answered admits a newcomer that has completed a round trip.
 func (s *swim) answered(m *member) {
-	if !m.hidden {
+	if !m.rare().hidden {
 		return
 	}
 	if f := s.flaps[m.node.Name]; f == nil || !f.timer.Scheduled() {
@@ -169,8 +169,8 @@ func (s *swim) answered(m *member) {
 
 // reveal tells users of a member that was hidden.
 func (s *swim) reveal(m *member) {
-	m.hidden = false
-	s.notify(noticeJoin, m)
+	m.setHidden(false)
+	s.notify(noticeJoin, m, nil)
 }
 
 // heldUntil is when a damped member is shown at the earliest; zero: not damped.

@@ -38,7 +38,7 @@ func TestPenaltyDecays(t *testing.T) {
 func TestMassDeathsAreNoFlapping(t *testing.T) {
 	s, now := loneCore(nil)
 	for i := range 40 {
-		s.table.insert(&Node{Name: fmt.Sprint(i)}, 1, now, s.rng)
+		s.table.insert(&nodeRecord{Node: Node{Name: fmt.Sprint(i)}}, 1, now, s.rng)
 	}
 	for range 3 {
 		for i := range 40 {
@@ -67,7 +67,7 @@ func TestOneThatFlapsQuicklyIsNoMassDeath(t *testing.T) {
 // Who dies among many is not charged with it, but is nobody to be shown either.
 func TestDeathAmongManyEndsAHold(t *testing.T) {
 	s, now := loneCore(nil)
-	b := s.table.insert(&Node{Name: "b"}, 1, now, s.rng)
+	b := s.table.insert(&nodeRecord{Node: Node{Name: "b"}}, 1, now, s.rng)
 	for range 3 {
 		s.died(now, "b")
 	}
@@ -96,7 +96,7 @@ func TestFlapsAreBounded(t *testing.T) {
 	for i := range maxFlaps - 1 {
 		s.died(now.Add(time.Duration(i+1)*flapTogether), fmt.Sprint(i))
 	}
-	m := s.table.insert(&Node{Name: "held"}, 1, now, s.rng)
+	m := s.table.insert(&nodeRecord{Node: Node{Name: "held"}}, 1, now, s.rng)
 	s.conceal(now, m)
 	later := now.Add((maxFlaps + 1) * flapTogether)
 	s.died(later, "new")
@@ -149,12 +149,12 @@ func TestDampingCanBeSwitchedOff(t *testing.T) {
 			s.burst = burst{}
 			s.died(now, name)
 		}
-		s.conceal(now, s.table.insert(&Node{Name: name}, 1, now, s.rng))
+		s.conceal(now, s.table.insert(&nodeRecord{Node: Node{Name: name}}, 1, now, s.rng))
 		if s.heldUntil(name).IsZero() {
 			t.Fatalf("%s is not held down", name)
 		}
 	}
-	s.table.byName["doubted"].node.State = StateSuspect
+	s.table.named("doubted").node.State = StateSuspect
 	c := DefaultLANConfig()
 	c.FlapHold = -1
 	s.configure(c.coreParams())
@@ -166,7 +166,7 @@ func TestDampingCanBeSwitchedOff(t *testing.T) {
 	now = now.Add(defaultFlapHold)
 	s.holdOver(now, s.flaps["back"])
 	s.holdOver(now, s.flaps["doubted"])
-	if s.table.byName["back"].hidden || s.table.byName["doubted"].hidden {
-		t.Errorf("hidden: %v, %v", s.table.byName["back"].hidden, s.table.byName["doubted"].hidden)
+	if s.table.named("back").rare().hidden || s.table.named("doubted").rare().hidden {
+		t.Errorf("hidden: %v, %v", s.table.named("back").rare().hidden, s.table.named("doubted").rare().hidden)
 	}
 }

@@ -27,7 +27,7 @@ func TestJoiningIsQuiet(t *testing.T) {
 		if i < 99 {
 			want = limit * 2 / 3
 		}
-		if got := int(s.table.byName[fmt.Sprint("n", i)].news.transmits); got != want {
+		if got := int(s.table.named(fmt.Sprint("n", i)).news.transmits); got != want {
 			t.Errorf("n%d: %d of %d transmissions are taken for made, want %d", i, got, limit, want)
 		}
 	}
@@ -40,7 +40,7 @@ func TestJoiningIsQuiet(t *testing.T) {
 func TestJoiningAnotherThatIsAloneIsNotQuiet(t *testing.T) {
 	s, now := loneCore(nil)
 	s.merge(now, []wire.NodeState{{Name: []byte("b"), Addr: []byte{10, 0, 0, 2}, Port: 7946, Incarnation: 1, Vsn: []byte{1, 5, 2, 0, 0, 0}}})
-	if got := s.table.byName["b"].news.transmits; got != 0 {
+	if got := s.table.named("b").news.transmits; got != 0 {
 		t.Errorf("%d transmissions are taken for made", got)
 	}
 }

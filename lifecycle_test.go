@@ -282,7 +282,7 @@ func TestLeaveIsOutWhenItReturns(t *testing.T) {
 				t.Errorf("%s has %d members", m.name, m.NumMembers())
 			}
 			m.mu.Lock()
-			if e := m.swim.table.byName[gone.name]; m != gone && e != nil && e.node.State != StateLeft {
+			if e := m.swim.table.named(gone.name); m != gone && e != nil && e.node.State != StateLeft {
 				t.Errorf("%s: state %d", m.name, e.node.State)
 			}
 			m.mu.Unlock()

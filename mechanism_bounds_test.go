@@ -136,7 +136,7 @@ func TestCoordinatedProbesAreOneForEach(t *testing.T) {
 func TestTellingTheAccusedIsOneMessage(t *testing.T) {
 	for _, state := range []NodeStateType{StateAlive, StateSuspect, StateDead, StateLeft} {
 		s, now := crowdedCore(2, func(p *params) { p.probeInterval, p.pushPullInterval = 0, 0 })
-		b := s.table.byName["m1"]
+		b := s.table.named("m1")
 		n := b.node.clone()
 		n.State = state
 		s.table.set(b, n, now)
@@ -169,12 +169,12 @@ func TestFewLookForThemselves(t *testing.T) {
 			if m == s.self {
 				continue
 			}
-			if sp := m.suspicion; sp.min != s.p.pauseTolerance {
+			if sp := m.rare().suspicion; sp.min != s.p.pauseTolerance {
 				t.Fatalf("the shortest timeout is %v, want the PauseTolerance", sp.min)
 			}
 			s.handleAlive(now, aliveAt(m.node.Name, uint32(i+2), m.node.Addr[3]))
-			if m.probe != nil {
-				s.endProbe(now, m.probe, 0)
+			if p := m.rare().probe; p != nil {
+				s.endProbe(now, p, 0)
 			}
 		}
 		s.fx.reset()
@@ -189,7 +189,7 @@ func TestFewLookForThemselves(t *testing.T) {
 func TestEvidenceIsBounded(t *testing.T) {
 	s, now := loneCore(nil)
 	insert := func(name string) *member {
-		return s.table.insert(&Node{Name: name, Addr: []byte{10, 0, 0, 2}, Port: 1}, 1, now, s.rng)
+		return s.table.insert(&nodeRecord{Node: Node{Name: name, Addr: []byte{10, 0, 0, 2}, Port: 1}}, 1, now, s.rng)
 	}
 	first := insert("first")
 	for i := range maxEvidence + 5 {

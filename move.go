@@ -58,7 +58,7 @@ func (s *swim) claimed(now time.Time, m *member, a *wire.Alive, port uint16) {
 		return // it was there once; that news is late
 	case m.history().move != nil:
 		if a.Incarnation > m.history().move.claim.Incarnation {
-			m.kept.move.claim = claimOf(a, port)
+			m.history().move.claim = claimOf(a, port)
 		}
 	case now.Before(m.history().checkAgain) && m.history().silent:
 		s.moveTo(now, m, a, port)
@@ -118,7 +118,7 @@ func (s *swim) moveLate(now time.Time, v *move) {
 	if !v.late {
 		v.late = true
 		s.timers.Set(&v.timer, v.expires)
-		if s.streamPings(v.member.node) {
+		if s.streamPings(&v.member.node.Node) {
 			v.stream = s.dial(dial{kind: dialPing, to: s.known(v), seq: v.seq, deadline: v.expires}, nil)
 			s.dials[v.stream] = pendingDial{kind: dialPing, move: v}
 		} else {
@@ -128,7 +128,7 @@ func (s *swim) moveLate(now time.Time, v *move) {
 	}
 	m := v.member
 	s.endMove(v)
-	if s.deaf(now) || s.table.byName[m.node.Name] != m {
+	if s.deaf(now) || s.table.named(m.node.Name) != m {
 		return
 	}
 	if m == s.self {

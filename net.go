@@ -299,10 +299,8 @@ func (r *packetReader) decode(kind wire.Type, body []byte) (err error) {
 	if len(r.batch) == packetBatch {
 		r.flush()
 	}
-	if r.batch == nil {
-		r.batch = make([]inbound, 0, packetBatch)
-	}
-	// flush has cleared what lies beyond the batch.
+	// Half a kilobyte for each. flush has cleared what lies beyond the batch.
+	r.batch = slices.Grow(r.batch, 1)
 	r.batch = r.batch[:len(r.batch)+1]
 	in := &r.batch[len(r.batch)-1]
 	in.kind = kind

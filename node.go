@@ -86,21 +86,26 @@ func (a *Address) String() string {
 // PMin to DCur, which lie next to each other in this order.
 func (n *Node) vsn() []byte { return (*[6]byte)(unsafe.Pointer(&n.PMin))[:] }
 
-// clone returns a copy, to be changed before it is handed out.
-func (n *Node) clone() *Node { return n.at(n.Addr) }
+// nodeRecord is a Node of ours. What else is in it would be padding otherwise:
+// memory comes in pieces of 96 bytes, of which a Node needs 86.
+type nodeRecord struct {
+	Node
+	ip    [net.IPv4len]byte // what Addr points to if it is an IPv4 address, for one allocation less
+	place int32             // where users see it, and 0 where they do not; the view's own
+}
 
-// at is clone with another address. An IPv4 address lies in the same piece of
-// memory as the node: in what would be padding, and for one allocation less.
-func (n *Node) at(addr []byte) *Node {
-	if len(addr) != net.IPv4len {
-		c := *n
+// clone returns a copy, to be changed before it is handed out. Users do not
+// see it yet.
+func (n *Node) clone() *nodeRecord { return n.at(n.Addr) }
+
+// at is clone with another address.
+func (n *Node) at(addr []byte) *nodeRecord {
+	c := &nodeRecord{Node: *n}
+	if len(addr) == net.IPv4len {
+		c.ip = [net.IPv4len]byte(addr)
+		c.Addr = c.ip[:]
+	} else {
 		c.Addr = bytes.Clone(addr)
-		return &c
 	}
-	c := &struct {
-		Node
-		ip [net.IPv4len]byte
-	}{Node: *n, ip: [net.IPv4len]byte(addr)}
-	c.Addr = c.ip[:]
-	return &c.Node
+	return c
 }

@@ -80,7 +80,7 @@ func (p *params) has(m mechanism) bool { return p.off&m == 0 }
 // working cluster needs; what exceeds one is refused and counted.
 const (
 	maxNameLen = 1024    // bytes; a name has to share a datagram with its metadata
-	maxMembers = 1 << 18 // table entries, the dead included: about 80 MB
+	maxMembers = 1 << 18 // table entries, the dead included: about 50 MB
 	maxRelays  = 1024    // indirect pings in progress for others, each for one ProbeTimeout
 	maxPings   = 4096    // Ping calls in progress
 

@@ -37,16 +37,17 @@ func (s *swim) checkPause(now time.Time) {
 // which what has arrived meanwhile can be read.
 func (s *swim) giveBack(now time.Time, lost time.Duration) {
 	for _, m := range s.table.all {
-		if m.probe != nil || m.suspicion != nil {
+		r := m.rare()
+		if r.probe != nil || r.suspicion != nil {
 			s.note(now, m, Evidence{Kind: EvidencePaused, D: lost})
 		}
-		if p := m.probe; p != nil {
+		if p := r.probe; p != nil {
 			s.endProbe(now, p, 0)
 		}
 		if m.history().move != nil {
 			s.endMove(m.history().move)
 		}
-		if sp := m.suspicion; sp != nil {
+		if sp := r.suspicion; sp != nil {
 			sp.start = sp.start.Add(lost + s.p.probeTimeout)
 			// A deaf node has put the end off already: not once more.
 			if sp.look != nil {

@@ -97,7 +97,7 @@ func (s *swim) coordinatedTarget(now time.Time) *member {
 	// once in n-1 rounds, in an order without pattern.
 	distance := 1 + int(round*2654435761%uint64(n-1))
 	m := s.table.after(s.self, distance)
-	if m == s.self || m.gone() || m.probe != nil {
+	if m == s.self || m.gone() || m.rare().probe != nil {
 		return nil
 	}
 	return m
@@ -132,7 +132,7 @@ func (s *swim) ringTarget() *member {
 		if !s.p.has(mechRoundRobin) {
 			m = t.all[t.ring[s.rng.IntN(len(t.ring))]]
 		}
-		if m != s.self && !m.gone() && m.probe == nil {
+		if m != s.self && !m.gone() && m.rare().probe == nil {
 			return m
 		}
 	}
@@ -146,7 +146,7 @@ func (s *swim) startProbe(now time.Time, m *member) {
 		sent: now, deadline: now.Add(s.health.scale(s.p.probeInterval)),
 	}
 	p.again, p.sentAgain = p.seq, now
-	m.probe = p
+	m.setProbe(p)
 	s.probes[p.seq] = p
 	p.timer.Value = timer{kind: timerAck, probe: p}
 	timeout := s.ackTimeout(m)
@@ -241,10 +241,11 @@ func (s *swim) helpersLate(now time.Time, p *probe) time.Time {
 	}
 	wait := 2 * s.ackTimeout(p.member)
 	for _, h := range p.helpers {
-		if h.member.nackTime.mean == 0 {
+		nackTime := h.member.rare().nackTime
+		if nackTime.mean == 0 {
 			return p.deadline
 		}
-		wait = max(wait, s.health.scale(h.member.nackTime.timeout()))
+		wait = max(wait, s.health.scale(nackTime.timeout()))
 	}
 	if due := now.Add(wait); due.Before(p.deadline) {
 		return due
@@ -283,7 +284,7 @@ func (s *swim) verdict(now time.Time, p *probe) {
 func (s *swim) askHelpers(now time.Time, p *probe) {
 	p.indirect = true
 	p.asked = now
-	target := p.member.node
+	target := &p.member.node.Node
 	helpers := s.table.pick(s.p.indirectChecks, s.rng, func(m *member) bool {
 		return m != s.self && m != p.member && m.node.State == StateAlive
 	})
@@ -312,7 +313,7 @@ func (s *swim) endProbe(now time.Time, p *probe, health int) {
 	delete(s.probes, p.seq)
 	delete(s.probes, p.again)
 	delete(s.dials, p.stream)
-	p.member.probe = nil
+	p.member.setProbe(nil)
 	s.trace(traceEvent{kind: traceProbeEnd, node: p.member.node.Name, d: now.Sub(p.sent)})
 	s.adjustHealth(health)
 }
@@ -340,7 +341,7 @@ func (s *swim) handleAck(now, received time.Time, m *wire.Ack) {
 		if !p.indirect {
 			p.member.rtt.observe(received.Sub(sent))
 			s.rtt.observe(received.Sub(sent))
-			if !p.member.hidden {
+			if !p.member.rare().hidden {
 				s.fx.notices = append(s.fx.notices, notice{
 					kind: noticePong, node: p.member.node, rtt: received.Sub(sent), payload: slices.Clone(m.Payload),
 				})
@@ -348,7 +349,7 @@ func (s *swim) handleAck(now, received time.Time, m *wire.Ack) {
 		} else {
 			s.note(now, p.member, Evidence{Kind: EvidenceAck, D: received.Sub(p.sent)})
 		}
-		if sp := p.member.suspicion; sp != nil {
+		if sp := p.member.rare().suspicion; sp != nil {
 			sp.answered = now
 		}
 		s.answered(p.member)
@@ -402,7 +403,9 @@ func (s *swim) nacked(now time.Time, from endpoint, p *probe) bool {
 			return false
 		}
 		h.nacked = true
-		h.member.nackTime.observe(now.Sub(p.asked))
+		r := h.member.rare()
+		r.nackTime.observe(now.Sub(p.asked))
+		h.member.setRare(r)
 		break
 	}
 	return true
@@ -459,7 +462,7 @@ func (s *swim) replyTo(from endpoint, addr []byte, port uint16, name []byte) (to
 	if port != 0 {
 		claimed = addrPort(addr, port)
 	}
-	m := s.table.byName[string(name)]
+	m := s.table.find(name)
 	if m != nil {
 		if mine := m.endpoint(); claimed == mine.addr || !claimed.IsValid() && from.addr == mine.addr {
 			return mine, m
@@ -492,7 +495,7 @@ func (s *swim) handleIndirectPing(now time.Time, from endpoint, m *wire.Indirect
 	s.heard(now)
 	to, member := s.replyTo(from, m.SourceAddr, m.SourcePort, m.SourceNode)
 	target := endpoint{addr: addrPort(m.Target, s.portOf(m.Port))}
-	known := s.table.byName[string(m.Node)]
+	known := s.table.find(m.Node)
 	there := known != nil && known.endpoint().addr == target.addr
 	switch {
 	case there:

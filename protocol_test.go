@@ -222,12 +222,12 @@ func (r *protocolRunner) ticket(t ticket) {
 
 func (r *protocolRunner) members() {
 	for _, name := range sortedNames(r.s) {
-		m := r.s.table.byName[name]
+		m := r.s.table.named(name)
 		fmt.Fprintf(&r.out, "%s %s inc=%d %s", name, stateName(m.node.State), m.incarnation, m.node.Address())
 		if len(m.node.Meta) > 0 {
 			fmt.Fprintf(&r.out, " meta=%s", m.node.Meta)
 		}
-		if sp := m.suspicion; sp != nil {
+		if sp := m.rare().suspicion; sp != nil {
 			fmt.Fprintf(&r.out, " confirmations=%d/%d dead at %.3fs", len(sp.from), sp.k, maxTime(sp.deadline(), sp.timer.At()).Sub(protocolStart).Seconds())
 		}
 		r.out.WriteByte('\n')
@@ -279,7 +279,7 @@ func (r *protocolRunner) effects(prefix string) {
 	for _, done := range fx.completed {
 		line("done %d ok=%v", done.ticket, done.ok)
 	}
-	if got := len(r.s.table.byName); got != len(r.s.table.all) {
+	if got := r.s.table.names.len(); got != len(r.s.table.all) {
 		r.t.Fatalf("%d names, %d ring places", got, len(r.s.table.all))
 	}
 }

@@ -122,7 +122,7 @@ type record struct {
 func (s *swim) appendRecords(dst []record) []record {
 	dst = slices.Grow(dst, s.table.len())
 	for _, m := range s.table.all {
-		dst = append(dst, record{m.node, m.incarnation})
+		dst = append(dst, record{&m.node.Node, m.incarnation})
 	}
 	return dst
 }
@@ -206,7 +206,7 @@ func (s *swim) merge(now time.Time, remote []wire.NodeState) {
 				Incarnation: r.Incarnation, Node: r.Name, Addr: r.Addr, Port: r.Port, Meta: r.Meta, Vsn: r.Vsn,
 			})
 		case StateSuspect, StateDead:
-			if m := s.table.byName[string(r.Name)]; m != nil {
+			if m := s.table.find(r.Name); m != nil {
 				s.hearsay(now, m, r.Incarnation)
 			}
 		case StateLeft:

@@ -133,9 +133,9 @@ func BenchmarkGossipQueueFill(b *testing.B) {
 			all := make([]news, n)
 			size := func(i int) int { return len(all[i].appendTo(nil)) }
 			for i := range all {
-				all[i] = news{kind: wire.TypeAlive, incarnation: 1, about: &member{node: &Node{
+				all[i] = news{kind: wire.TypeAlive, incarnation: 1, about: &member{node: &nodeRecord{Node: Node{
 					Name: fmt.Sprint("node-", i), Addr: []byte{10, 0, 0, 1}, Port: 7946, Meta: make([]byte, i*37%50),
-				}}}
+				}}}}
 				q.push(all[i], size(i))
 			}
 			sizes := make([]int, n)

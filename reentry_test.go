@@ -175,7 +175,7 @@ func accuse(m, suspect *Memberlist, incarnation uint32) {
 		}
 	}
 	m.mu.Unlock()
-	m.step(func(s *swim, now time.Time) { s.suspect(now, s.table.byName[suspect.name], incarnation, m.name) })
+	m.step(func(s *swim, now time.Time) { s.suspect(now, s.table.named(suspect.name), incarnation, m.name) })
 }
 
 // find returns a member by name.

@@ -70,7 +70,7 @@ func TestRestartBelowItsOldIncarnation(t *testing.T) {
 	}
 	// R18 (scylladb#5164): any jump is accepted.
 	old.handleAlive(now, aliveAt("b", math.MaxUint32-1, 2))
-	if got := old.table.byName["b"].incarnation; got != math.MaxUint32-1 {
+	if got := old.table.named("b").incarnation; got != math.MaxUint32-1 {
 		t.Errorf("b is at %d", got)
 	}
 }
@@ -107,7 +107,7 @@ func TestStaleClaimOfLifeDoesNotLast(t *testing.T) {
 	s, now := loneCore(func(p *params) { p.healInterval, p.off = 0, mechDeafness })
 	s.handleAlive(now, aliveAt("ghost", 1, 2))
 	pass(s, now, time.Minute)
-	if m := s.table.byName["ghost"]; m != nil && !m.gone() {
+	if m := s.table.named("ghost"); m != nil && !m.gone() {
 		t.Errorf("the ghost is still %s after a minute", stateName(m.node.State))
 	}
 }
@@ -142,7 +142,7 @@ func TestNamelessVerdictIsPassedOnOnce(t *testing.T) {
 	s.handleAlive(now, aliveAt("c", 1, 3))
 	s.handleSuspect(now, &wire.Suspect{Incarnation: 1, Node: []byte("c"), From: long})
 	s.handleDead(now, &wire.Dead{Incarnation: 1, Node: []byte("c"), From: long})
-	if got := s.table.byName["c"].node.State; got != StateAlive {
+	if got := s.table.named("c").node.State; got != StateAlive {
 		t.Errorf("c is %s", stateName(got))
 	}
 }
@@ -183,7 +183,7 @@ func TestPortsOfOldSpeakersAreTheirOwn(t *testing.T) {
 	a := aliveAt("b", 1, 2)
 	a.Vsn, a.Port = []byte{1, 2, 1, 0, 0, 0}, 777
 	s.handleAlive(now, a)
-	if got := s.table.byName["b"].node.Port; got != 777 {
+	if got := s.table.named("b").node.Port; got != 777 {
 		t.Errorf("port %d", got)
 	}
 }
@@ -206,16 +206,16 @@ func TestNewcomersByGossipAreBounded(t *testing.T) {
 	}
 	a := aliveAt("real", 1, 3)
 	s.merge(now, []wire.NodeState{{Name: a.Node, Addr: a.Addr, Port: a.Port, Incarnation: 1, Vsn: a.Vsn}})
-	if s.table.byName["real"] == nil {
+	if s.table.named("real") == nil {
 		t.Error("push/pull is bounded, too")
 	}
 	s.handleAlive(now, aliveAt("late", 1, 4))
-	if s.table.byName["late"] != nil {
+	if s.table.named("late") != nil {
 		t.Error("one too many")
 	}
 	now = now.Add(newcomerTime)
 	s.handleAlive(now, aliveAt("late", 1, 4))
-	if s.table.byName["late"] == nil {
+	if s.table.named("late") == nil {
 		t.Error("kept out a minute later")
 	}
 }

@@ -1,5 +1,7 @@
 package memberlist
 
+import "time"
+
 // selection is what a NodeSelectionDelegate chose for gossip and push/pull.
 // The zero value leaves everything to chance.
 type selection struct {
@@ -13,7 +15,7 @@ func (s *swim) selectNodes(sel selection) { s.selection = sel }
 // choose picks up to k members among those eligible and selected. The
 // preferred one comes first when it is eligible.
 func (s *swim) choose(k int, eligible func(*member) bool) []*member {
-	pool, preferred := s.selection.pool, s.table.byName[s.selection.preferred]
+	pool, preferred := s.selection.pool, s.table.named(s.selection.preferred)
 	if pool == nil && preferred == nil {
 		return s.table.pick(k, s.rng, eligible)
 	}
@@ -34,11 +36,11 @@ func (s *swim) choose(k int, eligible func(*member) bool) []*member {
 }
 
 // appendNodeStates appends every table entry as a NodeSelectionDelegate sees it.
-func (s *swim) appendNodeStates(dst []*NodeState) []*NodeState {
+func (s *swim) appendNodeStates(now time.Time, dst []*NodeState) []*NodeState {
 	for _, m := range s.table.all {
-		n := *m.node
+		n := m.node.Node
 		n.State = 0 // the fork that this interface comes from leaves it so; NodeState.State is the true one
-		dst = append(dst, &NodeState{Node: n, Incarnation: m.incarnation, State: m.node.State, StateChange: m.since})
+		dst = append(dst, &NodeState{Node: n, Incarnation: m.incarnation, State: m.node.State, StateChange: now.Add(-s.table.stateAge(now, m))})
 	}
 	return dst
 }

@@ -94,7 +94,7 @@ func ablationNews(change func(*params)) time.Duration {
 	start := c.net.Now()
 	c.runUntil(time.Minute, time.Millisecond, func() bool {
 		for _, n := range c.nodes {
-			if n.core.table.byName[from.name].incarnation < from.core.incarnation {
+			if n.core.table.named(from.name).incarnation < from.core.incarnation {
 				return false
 			}
 		}
@@ -165,7 +165,7 @@ func ablationChurn(change func(*params)) float64 {
 		for _, at := range c.nodes {
 			for _, other := range c.nodes {
 				views++
-				if m := at.core.table.byName[other.name]; m == nil || m.gone() || m.node.Port != other.port {
+				if m := at.core.table.named(other.name); m == nil || m.gone() || m.node.Port != other.port {
 					wrong++
 				}
 			}

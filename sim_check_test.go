@@ -31,7 +31,7 @@ func (k *simChecker) left(n *simNode, name string) {
 	if n.i >= len(k.seen) {
 		return
 	}
-	m := n.core.table.byName[name]
+	m := n.core.table.named(name)
 	if old, known := k.seen[n.i][m]; known {
 		old.gone = true
 		k.seen[n.i][m] = old
@@ -47,20 +47,20 @@ func (k *simChecker) node(n *simNode) {
 	k.self(n)
 	seen := k.seen[n.i]
 	var counts [4]int
-	var suspicions, probed, looks int
+	var suspicions, probed, looks, listed int
 	for _, m := range s.table.all {
 		counts[m.node.State]++
-		if s.table.byName[m.node.Name] != m {
+		if s.table.named(m.node.Name) != m {
 			k.c.broken(n, "%s is in the ring but not found by its name", m.node.Name)
 		}
 		k.suspicion(n, m)
-		if m.suspicion != nil {
+		if m.rare().suspicion != nil {
 			suspicions++
-			if m.suspicion.look != nil {
+			if m.rare().suspicion.look != nil {
 				looks++
 			}
 		}
-		if m.probe != nil {
+		if m.rare().probe != nil {
 			probed++
 		}
 		old, known := seen[m]
@@ -72,12 +72,22 @@ func (k *simChecker) node(n *simNode) {
 			k.c.broken(n, "%s moved from port %d, where it is, to %d", m.node.Name, old.port, m.node.Port)
 		}
 		seen[m] = simSeen{m.incarnation, m.node.Port, n.life, m.gone()}
-		if joined := n.events[m.node.Name]; joined == (m.gone() || m.hidden) {
+		if joined := n.events[m.node.Name]; joined == (m.gone() || m.rare().hidden) {
 			k.c.broken(n, "%s is %s but the last event said joined=%v", m.node.Name, stateName(m.node.State), joined)
+		}
+		if place := int(m.node.place); place > 0 {
+			if listed++; place > len(n.view.nodes) || n.view.nodes[place-1] != &m.node.Node {
+				k.c.broken(n, "%s is not where it believes to be listed", m.node.Name)
+			}
+		} else if !m.gone() && !m.rare().hidden {
+			k.c.broken(n, "the record of %s is not what is listed", m.node.Name)
 		}
 	}
 	if len(seen) > 4*len(k.c.nodes) {
 		clear(seen) // entries long reaped
+	}
+	if listed != len(n.view.nodes) {
+		k.c.broken(n, "%d of %d listed records are current", listed, len(n.view.nodes))
 	}
 	if counts != s.table.counts {
 		k.c.broken(n, "table counts %v, has %v", s.table.counts, counts)
@@ -89,10 +99,10 @@ func (k *simChecker) node(n *simNode) {
 		if seq != p.seq {
 			continue
 		}
-		if s.table.byName[p.member.node.Name] != p.member {
+		if s.table.named(p.member.node.Name) != p.member {
 			probed++ // reaped meanwhile
 		}
-		if p.member.probe != p || !p.timer.Scheduled() {
+		if p.member.rare().probe != p || !p.timer.Scheduled() {
 			k.c.broken(n, "a probe of %s has lost its member or its deadline", p.member.node.Name)
 		}
 	}
@@ -109,7 +119,7 @@ func (k *simChecker) node(n *simNode) {
 // self checks what a node believes about itself.
 func (k *simChecker) self(n *simNode) {
 	s := n.core
-	if s.self == nil || s.table.byName[n.name] != s.self {
+	if s.self == nil || s.table.named(n.name) != s.self {
 		k.c.broken(n, "has lost itself")
 		return
 	}
@@ -126,11 +136,11 @@ func (k *simChecker) self(n *simNode) {
 
 // suspicion checks that a suspect has exactly one deadline and others none.
 func (k *simChecker) suspicion(n *simNode, m *member) {
-	if (m.suspicion != nil) != (m.node.State == StateSuspect) {
-		k.c.broken(n, "%s is %s with suspicion %v", m.node.Name, stateName(m.node.State), m.suspicion != nil)
+	if (m.rare().suspicion != nil) != (m.node.State == StateSuspect) {
+		k.c.broken(n, "%s is %s with suspicion %v", m.node.Name, stateName(m.node.State), m.rare().suspicion != nil)
 		return
 	}
-	if sp := m.suspicion; sp != nil {
+	if sp := m.rare().suspicion; sp != nil {
 		if !sp.timer.Scheduled() || sp.timer.Value.member != m {
 			k.c.broken(n, "the suspicion of %s has no deadline of its own", m.node.Name)
 		}
@@ -161,15 +171,15 @@ func (k *simChecker) suspicion(n *simNode, m *member) {
 func (k *simChecker) bounds(n *simNode, suspicions int) {
 	s := n.core
 	n.largest = max(n.largest, s.table.len())
-	if s.table.len() > len(k.c.nodes) || s.table.len() != len(s.table.byName) {
-		k.c.broken(n, "%d entries, %d names, in a cluster of %d", s.table.len(), len(s.table.byName), len(k.c.nodes))
+	if s.table.len() > len(k.c.nodes) || s.table.len() != s.table.names.len() {
+		k.c.broken(n, "%d entries, %d names, in a cluster of %d", s.table.len(), s.table.names.len(), len(k.c.nodes))
 	}
 	if s.queued() > len(k.c.nodes) {
 		k.c.broken(n, "%d messages queued about %d names", s.queued(), len(k.c.nodes))
 	}
 	timers := suspicions + s.probing() + len(s.relays) + len(s.pings) + len(s.moves)
 	for _, l := range s.heal.lost {
-		if m := s.table.byName[l.node.Name]; m != nil && !m.gone() {
+		if m := s.table.named(l.node.Name); m != nil && !m.gone() {
 			k.c.broken(n, "still looks for %s, which is here", l.node.Name)
 		}
 	}
@@ -183,13 +193,13 @@ func (k *simChecker) bounds(n *simNode, suspicions int) {
 		if f.timer.Scheduled() {
 			timers++
 			hidden++
-			if m := s.table.byName[f.name]; m == nil || !m.hidden || m.gone() {
+			if m := s.table.named(f.name); m == nil || !m.rare().hidden || m.gone() {
 				k.c.broken(n, "%s is held down though it is not here", f.name)
 			}
 		}
 	}
 	for _, m := range s.table.all {
-		if m.hidden {
+		if m.rare().hidden {
 			hidden--
 		}
 	}
@@ -277,7 +287,7 @@ func (k *simChecker) datagram(n *simNode, d *datagram, msgs [][]byte) {
 
 // newsOf is what is queued about the member of that name, if anything.
 func (n *simNode) newsOf(name string) *entry[news] {
-	if m := n.core.table.byName[name]; m != nil {
+	if m := n.core.table.named(name); m != nil {
 		return m.news
 	}
 	return nil

@@ -71,6 +71,7 @@ type simNode struct {
 	meta    int // updates of metadata so far
 	joined  bool
 	events  map[string]bool    // names announced as members by NotifyJoin
+	view    *view              // what Members would return, while checked
 	sent    map[string]simSent // transmissions of each queued message, while checked
 	largest int                // table size seen, which the retransmit budget depends on
 }
@@ -127,7 +128,12 @@ func (c *simCluster) warmStart() {
 	for _, n := range c.nodes {
 		for _, other := range c.nodes {
 			if other != n {
-				n.core.table.insert(other.core.self.node, 1, simEpoch, n.core.rng)
+				record := other.core.self.node
+				if c.check != nil {
+					record = record.clone() // a record is in one list at most
+					n.view.publish(nil, record)
+				}
+				n.core.table.insert(record, 1, simEpoch, n.core.rng)
 				n.events[other.name] = true
 			}
 		}
@@ -148,7 +154,7 @@ func (c *simCluster) boot(n *simNode) {
 	c.net.Restart(n.i, n.core != nil && n.port != n.core.self.node.Port)
 	n.life++
 	n.up, n.leaving, n.mute, n.joined = true, false, false, false
-	n.events = map[string]bool{}
+	n.events, n.view = map[string]bool{}, new(view)
 	n.sent, n.largest = map[string]simSent{}, 1
 	n.core = newSwim(p, simnet.NewRand(c.opts.seed, uint64(n.i)<<20|uint64(n.life)))
 	self := &Node{
@@ -309,6 +315,9 @@ func (c *simCluster) noticed(n *simNode, x notice) {
 			c.broken(n, "left without having joined: %s", x.node.Name)
 		}
 		n.events[x.node.Name] = false
+	}
+	if c.check != nil && x.kind != noticeConflict && x.kind != noticePong {
+		n.view.publish(x.was, x.node)
 	}
 	if c.onEvent != nil {
 		c.onEvent(n, x)

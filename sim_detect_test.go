@@ -64,7 +64,7 @@ func (c *simCluster) knowGone(gone map[*simNode]bool, n *simNode) (know, of int)
 			continue
 		}
 		of++
-		if m := other.core.table.byName[n.name]; m == nil || m.gone() {
+		if m := other.core.table.named(n.name); m == nil || m.gone() {
 			know++
 		}
 	}
@@ -162,7 +162,7 @@ func TestDetectSpread(t *testing.T) {
 		c.runUntil(20*time.Second, 2*time.Millisecond, func() bool {
 			know := 0
 			for _, other := range c.nodes {
-				if m := other.core.table.byName[from.name]; m.incarnation >= from.core.incarnation {
+				if m := other.core.table.named(from.name); m.incarnation >= from.core.incarnation {
 					know++
 				}
 			}
@@ -193,7 +193,7 @@ func TestDetectManyUpdates(t *testing.T) {
 		stale := func() (stale int) {
 			for _, n := range c.nodes[:100] {
 				for _, other := range c.nodes {
-					if other.core.table.byName[n.name].incarnation < n.core.incarnation {
+					if other.core.table.named(n.name).incarnation < n.core.incarnation {
 						stale++
 					}
 				}
@@ -268,7 +268,7 @@ func TestDetectFrozen(t *testing.T) {
 			start := c.net.Now()
 			c.runUntil(time.Minute, 20*time.Millisecond, func() bool {
 				for _, n := range c.nodes {
-					if m := n.core.table.byName[sick.name]; m == nil || m.node.State != StateAlive {
+					if m := n.core.table.named(sick.name); m == nil || m.node.State != StateAlive {
 						return false
 					}
 				}
@@ -491,7 +491,7 @@ func TestDetectMissed(t *testing.T) {
 				c.run(6 * time.Second)
 				sent++
 				for _, other := range c.nodes {
-					if other.core.table.byName[from.name].incarnation < want {
+					if other.core.table.named(from.name).incarnation < want {
 						missed++
 						break
 					}

@@ -16,19 +16,19 @@ func TestDeafTimeIsGivenBackOnce(t *testing.T) {
 	c := newSimCluster(simOptions{nodes: 3, seed: 1, link: simLink, warm: true, checks: true})
 	c.run(time.Second)
 	n := c.nodes[0]
-	accused := n.core.table.byName["n1"]
+	accused := n.core.table.named("n1")
 	n.core.suspect(c.now(n), accused, 1, n.name)
 	c.perform(n)
 	for range 3 {
-		end := accused.suspicion.timer.At()
+		end := accused.rare().suspicion.timer.At()
 		now := end
 		n.core.hearing.lost = now.Add(-time.Second) // nothing has arrived for a second
 		n.core.suspicionExpired(now, accused)
-		if got := accused.suspicion.timer.At(); !got.After(end) {
+		if got := accused.rare().suspicion.timer.At(); !got.After(end) {
 			t.Fatalf("a deaf node ends a suspicion at %v, due at %v", got, end)
 		}
 		n.core.heard(now)
-		if got, want := accused.suspicion.timer.At(), end.Add(time.Second+n.core.p.probeTimeout); !got.Equal(want) {
+		if got, want := accused.rare().suspicion.timer.At(), end.Add(time.Second+n.core.p.probeTimeout); !got.Equal(want) {
 			t.Fatalf("the suspicion ends %v after it was due, want %v", got.Sub(end), want.Sub(end))
 		}
 		n.core.fx.reset()
@@ -51,7 +51,7 @@ func TestMissedRefutationIsRepeated(t *testing.T) {
 			}
 			c.run(time.Second)
 			accuser, accused := c.nodes[0], c.nodes[1]
-			accuser.core.suspect(c.now(accuser), accuser.core.table.byName[accused.name], 1, accuser.name)
+			accuser.core.suspect(c.now(accuser), accuser.core.table.named(accused.name), 1, accuser.name)
 			c.perform(accuser)
 			c.run(3 * time.Millisecond)
 			for i := range c.nodes {
@@ -61,7 +61,7 @@ func TestMissedRefutationIsRepeated(t *testing.T) {
 			c.perform(accused)
 			c.run(250 * time.Millisecond) // less than what makes the accuser a suspect
 			c.net.Heal()
-			if got := accuser.core.table.byName[accused.name].node.State; got != StateSuspect {
+			if got := accuser.core.table.named(accused.name).node.State; got != StateSuspect {
 				t.Fatalf("seed %d: the accuser has not missed the refutation: %s", seed, stateName(got))
 			}
 			c.run(5 * time.Minute)

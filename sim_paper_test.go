@@ -318,7 +318,7 @@ func TestPaperConfirmations(t *testing.T) {
 				over = c.net.Now() - start
 			}
 		}
-		n.core.suspect(c.now(n), n.core.table.byName[accused.name], 1, n.name)
+		n.core.suspect(c.now(n), n.core.table.named(accused.name), 1, n.name)
 		c.perform(n)
 		c.runUntil(5*time.Minute, time.Second, func() bool { return over > 0 })
 		return over
@@ -342,7 +342,7 @@ func TestPaperBuddy(t *testing.T) {
 			accused := c.nodes[1]
 			for _, n := range c.nodes {
 				if n != accused {
-					n.core.suspect(c.now(n), n.core.table.byName[accused.name], 1, "n0")
+					n.core.suspect(c.now(n), n.core.table.named(accused.name), 1, "n0")
 					n.core.gossip.clear(&n.core.fx) // all know already and nobody passes it on
 					c.perform(n)
 				}

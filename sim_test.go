@@ -86,7 +86,7 @@ func TestSimSpeed(t *testing.T) {
 
 // TestSimCheckerNotices shows that each rule can be broken.
 func TestSimCheckerNotices(t *testing.T) {
-	other := func(n *simNode) *member { return n.core.table.byName["n1"] }
+	other := func(n *simNode) *member { return n.core.table.named("n1") }
 	for _, tt := range []struct {
 		name string
 		do   func(c *simCluster, n *simNode)
@@ -95,25 +95,28 @@ func TestSimCheckerNotices(t *testing.T) {
 		{"incarnation falls", func(c *simCluster, n *simNode) { other(n).incarnation-- }, "fell from"},
 		{"own incarnation forgotten", func(c *simCluster, n *simNode) { n.core.incarnation++ }, "own incarnation"},
 		{"believes itself dead", func(c *simCluster, n *simNode) {
-			self := *n.core.self.node
+			self := n.core.self.node.clone()
 			self.State = StateDead
-			n.core.table.set(n.core.self, &self, c.now(n))
+			n.core.table.set(n.core.self, self, c.now(n))
 			n.events[n.name] = false
 		}, "believes itself dead"},
-		{"lost itself", func(c *simCluster, n *simNode) { delete(n.core.table.byName, n.name) }, "lost itself"},
-		{"join twice", func(c *simCluster, n *simNode) { n.core.notify(noticeJoin, other(n)) }, "joined twice"},
+		{"lost itself", func(c *simCluster, n *simNode) { clear(n.core.table.names.slots) }, "lost itself"},
+		{"join twice", func(c *simCluster, n *simNode) { n.core.notify(noticeJoin, other(n), nil) }, "joined twice"},
 		{"leave twice", func(c *simCluster, n *simNode) {
-			n.core.notify(noticeLeave, other(n))
-			n.core.notify(noticeLeave, other(n))
+			n.core.notify(noticeLeave, other(n), nil)
+			n.core.notify(noticeLeave, other(n), nil)
 		}, "left without having joined"},
 		{"state without event", func(c *simCluster, n *simNode) {
 			n.core.bury(c.now(n), other(n), StateDead, 1)
 			n.core.fx.notices = n.core.fx.notices[:0]
 		}, "last event"},
-		{"suspicion without state", func(c *simCluster, n *simNode) { other(n).suspicion = &suspicion{} }, "with suspicion true"},
+		{"change not shown", func(c *simCluster, n *simNode) {
+			n.core.table.set(other(n), other(n).node.clone(), c.now(n))
+		}, "is not what is listed"},
+		{"suspicion without state", func(c *simCluster, n *simNode) { other(n).setRare(rare{suspicion: &suspicion{}}) }, "with suspicion true"},
 		{"suspicion without deadline", func(c *simCluster, n *simNode) {
 			n.core.suspect(c.now(n), other(n), 1, "n2")
-			n.core.timers.Remove(&other(n).suspicion.timer)
+			n.core.timers.Remove(&other(n).rare().suspicion.timer)
 		}, "no deadline of its own"},
 		{"deadline without reason", func(c *simCluster, n *simNode) {
 			n.core.timers.Set(&deadline.Item[timer]{}, c.now(n).Add(time.Hour))
@@ -121,7 +124,7 @@ func TestSimCheckerNotices(t *testing.T) {
 		{"counts wrong", func(c *simCluster, n *simNode) { n.core.table.counts[StateAlive]++ }, "table counts"},
 		{"probe lost", func(c *simCluster, n *simNode) {
 			n.core.startProbe(c.now(n), other(n))
-			other(n).probe = nil
+			other(n).setProbe(nil)
 		}, "has lost its member"},
 		{"no gossip round", func(c *simCluster, n *simNode) {
 			n.core.queueSuspect(c.now(n), other(n), 1, "n2")
@@ -173,7 +176,7 @@ func TestSimCheckerNoticesWrongViews(t *testing.T) {
 			n.core.table.removeIf(func(m *member) bool { return m.node.Name == "n1" })
 		}, "sees 2 of 3"},
 		{"suspects one", func(c *simCluster, n *simNode) {
-			n.core.suspect(c.now(n), n.core.table.byName["n1"], 1, "n2")
+			n.core.suspect(c.now(n), n.core.table.named("n1"), 1, "n2")
 		}, "n0 suspects n1"},
 		{"old metadata", func(c *simCluster, n *simNode) { c.updateMeta(c.nodes[1], 10) }, "at incarnation 1, which is at 2"},
 		{"old address", func(c *simCluster, n *simNode) { c.crash(c.nodes[1]); c.restart(c.nodes[1], true) }, "sees n1 alive"},

@@ -23,7 +23,7 @@ import (
 // handleAlive takes in a claim that a member is alive at an incarnation.
 func (s *swim) handleAlive(now time.Time, a *wire.Alive) {
 	s.heard(now)
-	m := s.table.byName[string(a.Node)]
+	m := s.table.find(a.Node)
 	if m == nil {
 		s.welcome(now, a)
 		return
@@ -83,7 +83,7 @@ func (s *swim) welcome(now time.Time, a *wire.Alive) {
 		return
 	}
 	// alive replaces the record at once, so that one for all does.
-	s.unknown = Node{Name: string(a.Node), State: StateDead}
+	s.unknown = nodeRecord{Node: Node{Name: string(a.Node), State: StateDead}}
 	m := s.table.insert(&s.unknown, 0, now, s.rng)
 	s.alive(now, m, a, s.portOf(a.Port))
 }
@@ -107,11 +107,11 @@ func (n *newcomers) admit(now time.Time, members int) bool {
 
 // alive makes m alive as the message says. The caller has judged it.
 func (s *swim) alive(now time.Time, m *member, a *wire.Alive, port uint16) {
-	s.proved(now, m.suspicion, false)
+	s.proved(now, m.rare().suspicion, false)
 	s.endSuspicion(m)
 	s.find(m.node.Name)
-	if m.kept != nil {
-		m.kept.silent = false
+	if kept := m.rare().kept; kept != nil {
+		kept.silent = false
 	}
 	m.incarnation = a.Incarnation
 	if m.node.State != StateAlive && m.history().evidence != nil {
@@ -134,10 +134,10 @@ func (s *swim) alive(now time.Time, m *member, a *wire.Alive, port uint16) {
 		copy(n.vsn(), a.Vsn)
 	}
 	moved := addrPort(n.Addr, n.Port) != addrPort(old.Addr, old.Port)
-	kind := noticeChanged
+	kind, was := noticeChanged, old
 	switch {
 	case m.gone():
-		kind = noticeJoin
+		kind, was = noticeJoin, nil // users do not see old, and unknown is used again
 	case metaChanged || moved:
 		kind = noticeUpdate
 	}
@@ -145,12 +145,14 @@ func (s *swim) alive(now time.Time, m *member, a *wire.Alive, port uint16) {
 		s.conceal(now, m)
 	}
 	if moved {
-		m.rtt, m.nackTime = roundTrip{}, roundTrip{}
+		r := m.rare()
+		m.rtt, r.nackTime = roundTrip{}, roundTrip{}
+		m.setRare(r)
 	}
 	s.table.set(m, n, now)
 	s.queueAlive(now, m, 0)
-	s.notify(kind, m)
-	if m.hidden && kind == noticeJoin && m.probe == nil && s.heldUntil(m.node.Name).IsZero() {
+	s.notify(kind, m, was)
+	if r := m.rare(); r.hidden && kind == noticeJoin && r.probe == nil && s.heldUntil(m.node.Name).IsZero() {
 		s.startProbe(now, m) // an answer is all that is missing
 	}
 }
@@ -163,7 +165,7 @@ func (s *swim) handleSuspect(now time.Time, m *wire.Suspect) {
 		s.dropped("suspect: incarnation at its maximum")
 		return
 	}
-	t := s.table.byName[string(m.Node)]
+	t := s.table.find(m.Node)
 	if t == nil || t.gone() {
 		return
 	}
@@ -183,8 +185,8 @@ func (s *swim) suspect(now time.Time, m *member, incarnation uint32, from string
 	if incarnation < m.incarnation {
 		return
 	}
-	if m.suspicion != nil {
-		if sp := m.suspicion; sp.confirm(from) {
+	if sp := m.rare().suspicion; sp != nil {
+		if sp.confirm(from) {
 			if sp.look == nil {
 				// A late accuser may bring the end to where it is past. A deadline
 				// there would look as if this process had not run: see checkPause.
@@ -223,12 +225,11 @@ func (s *swim) hearsay(now time.Time, m *member, incarnation uint32) {
 	s.send(m.endpoint(), s.encoded(accusation.Append(s.fx.buf)), datagram{checksum: m.node.PMax >= 5})
 }
 
-func (s *swim) beginSuspicion(now time.Time, m *member, incarnation uint32, accuser string) {
+func (s *swim) beginSuspicion(now time.Time, m *member, incarnation uint32, accuser string) *suspicion {
 	m.incarnation = incarnation
 	n := m.node.clone()
 	n.State = StateSuspect
-	s.table.set(m, n, now)
-	s.notify(noticeChanged, m)
+	s.notify(noticeChanged, m, s.table.set(m, n, now))
 	s.trace(traceEvent{kind: traceSuspect})
 	k, shortest, longest := suspicionTimes(s.p.suspicionMult, s.p.suspicionMaxMult, s.table.len(), s.p.probeInterval)
 	if !s.p.has(mechConfirmations) {
@@ -240,41 +241,47 @@ func (s *swim) beginSuspicion(now time.Time, m *member, incarnation uint32, accu
 			s.lookForOurselves(now, m, k)
 		}
 	}
-	m.suspicion = newSuspicion(now, accuser, k, shortest, longest)
-	m.suspicion.timer.Value = timer{kind: timerSuspicion, member: m}
+	r := m.rare()
+	sp := newSuspicion(now, accuser, k, shortest, longest)
+	r.suspicion = sp
+	m.setRare(r)
+	sp.timer.Value = timer{kind: timerSuspicion, member: m}
 	s.awaitEnd(now, m)
 	kind := EvidenceAccused
 	if accuser == "" {
 		kind = EvidenceHearsay
 	}
-	s.note(now, m, Evidence{Kind: kind, From: accuser, D: m.suspicion.deadline().Sub(now)})
+	s.note(now, m, Evidence{Kind: kind, From: accuser, D: sp.deadline().Sub(now)})
 	s.followUp(now)
+	return sp
 }
 
 // lookForOurselves probes a suspect at once, with a probability that makes
 // about twice as many members do so as confirmations are sought: with a
 // PauseTolerance it is they who bring the verdict, not the passing of time.
 func (s *swim) lookForOurselves(now time.Time, m *member, k int) {
-	if m.probe == nil && s.rng.IntN(max(1, s.table.live())) < 2*(k+1) {
+	if m.rare().probe == nil && s.rng.IntN(max(1, s.table.live())) < 2*(k+1) {
 		s.startProbe(now, m)
 	}
 }
 
 func (s *swim) endSuspicion(m *member) {
-	if m.suspicion == nil {
+	r := m.rare()
+	if r.suspicion == nil {
 		return
 	}
-	if m.suspicion.look != nil {
-		s.endLook(m.suspicion.look)
+	if r.suspicion.look != nil {
+		s.endLook(r.suspicion.look)
 	}
-	s.timers.Remove(&m.suspicion.timer)
-	m.suspicion = nil
+	s.timers.Remove(&r.suspicion.timer)
+	r.suspicion = nil
+	m.setRare(r)
 }
 
 // suspicionExpired takes the last look at m, or buries it after that: nobody
 // refuted in time.
 func (s *swim) suspicionExpired(now time.Time, m *member) {
-	sp := m.suspicion
+	sp := m.rare().suspicion
 	if s.deaf(now) {
 		s.timers.Set(&sp.timer, now.Add(max(s.p.probeInterval, s.p.probeTimeout)))
 		return
@@ -303,7 +310,7 @@ func (s *swim) suspicionExpired(now time.Time, m *member) {
 // handleDead takes in a claim that a member is dead, or has left when it says so itself.
 func (s *swim) handleDead(now time.Time, d *wire.Dead) {
 	s.heard(now)
-	m := s.table.byName[string(d.Node)]
+	m := s.table.find(d.Node)
 	if m == nil {
 		return
 	}
@@ -352,18 +359,19 @@ func (s *swim) dead(now time.Time, m *member, incarnation uint32, from string) {
 // arriving while it spreads: that is no reason to pass it on again, nor to
 // count one more answer against a member that has just been spared.
 func (s *swim) declaredDead(now time.Time, m *member, incarnation uint32, from string) {
-	if m.suspicion != nil && m.suspicion.verdict && incarnation <= m.incarnation {
+	sp := m.rare().suspicion
+	if sp != nil && sp.verdict && incarnation <= m.incarnation {
 		return
 	}
 	m.incarnation = incarnation
 	s.queueDead(now, m, from, 0)
-	if m.suspicion == nil {
-		s.beginSuspicion(now, m, incarnation, from)
+	if sp == nil {
+		sp = s.beginSuspicion(now, m, incarnation, from)
 	}
-	m.suspicion.verdict, m.suspicion.declared = true, from
+	sp.verdict, sp.declared = true, from
 	s.note(now, m, Evidence{Kind: EvidenceDeclared, From: from})
 	if !s.lookAgain(now, m) {
-		s.proved(now, m.suspicion, true)
+		s.proved(now, sp, true)
 		s.endSuspicion(m)
 		s.bury(now, m, StateDead, incarnation)
 	}
@@ -374,20 +382,21 @@ func (s *swim) bury(now time.Time, m *member, state NodeStateType, incarnation u
 	m.incarnation = incarnation
 	n := m.node.clone()
 	n.State = state
-	s.table.set(m, n, now)
+	was := s.table.set(m, n, now)
 	kind := EvidenceDead
 	if state == StateLeft {
 		kind = EvidenceLeft
 	}
 	s.note(now, m, Evidence{Kind: kind})
-	if !m.hidden {
-		s.fx.notices = append(s.fx.notices, notice{kind: noticeLeave, member: m, node: n, why: m.explanation()})
+	if !m.rare().hidden {
+		why := s.explanation(now, m)
+		s.fx.notices = append(s.fx.notices, notice{kind: noticeLeave, node: n, was: was, why: &why})
 	}
-	m.hidden = false // users believe it gone, and now it is
+	m.setHidden(false) // users believe it gone, and now it is
 	s.trace(traceEvent{kind: traceDead})
 	if state == StateDead {
 		s.died(now, n.Name)
-		s.lose(now, n)
+		s.lose(now, &n.Node)
 	} else {
 		s.forgive(n.Name)
 	}
@@ -406,11 +415,11 @@ func (s *swim) deadAgain(now time.Time, m *member, state NodeStateType, incarnat
 	if upgraded {
 		since, n := m.since, m.node.clone()
 		n.State = StateLeft
-		s.table.set(m, n, now)
+		was := s.table.set(m, n, now)
 		m.since = since
 		s.find(n.Name)
 		s.forgive(n.Name)
-		s.notify(noticeChanged, m)
+		s.notify(noticeChanged, m, was)
 	}
 	s.queueDead(now, m, from, 0)
 }
@@ -473,8 +482,7 @@ func (s *swim) updateMeta(now time.Time, meta []byte) ticket {
 	if old := s.self.node; !slices.Equal(old.Meta, meta) {
 		n := old.clone()
 		n.Meta = meta
-		s.table.set(s.self, n, now)
-		s.notify(noticeUpdate, s.self)
+		s.notify(noticeUpdate, s.self, s.table.set(s.self, n, now))
 	}
 	wait := s.waitForOthers()
 	s.announce(now, wait)
@@ -550,7 +558,7 @@ func (s *swim) reclaimable(now time.Time, m *member) bool {
 		return false
 	}
 	return m.node.State == StateLeft ||
-		m.node.State == StateDead && s.p.reclaim > 0 && now.Sub(m.since) > s.p.reclaim
+		m.node.State == StateDead && s.p.reclaim > 0 && s.table.stateAge(now, m) > s.p.reclaim
 }
 
 func (s *swim) conflict(m *member, a *wire.Alive, port uint16) {
@@ -571,23 +579,22 @@ func (s *swim) armReaper(now time.Time) {
 // remembers itself for ever. The next call comes when the next one is due, but
 // not within a second, so that a mass departure costs few passes.
 func (s *swim) reap(now time.Time) {
-	var oldest time.Time
+	longest := time.Duration(-1) // that somebody left has been gone
 	s.table.removeIf(func(m *member) bool {
 		if !m.gone() || m == s.self {
 			return false
 		}
-		if now.Sub(m.since) > s.p.gossipToDead {
+		age := s.table.stateAge(now, m)
+		if age > s.p.gossipToDead {
 			s.gossip.drop(m) // who comes back under this name is another member
 			return true
 		}
-		if oldest.IsZero() || m.since.Before(oldest) {
-			oldest = m.since
-		}
+		longest = max(longest, age)
 		return false
 	})
-	s.explained = slices.DeleteFunc(s.explained, func(m *member) bool { return s.table.byName[m.node.Name] != m })
-	if !oldest.IsZero() {
-		due := oldest.Add(s.p.gossipToDead + time.Nanosecond)
+	s.explained = slices.DeleteFunc(s.explained, func(m *member) bool { return s.table.named(m.node.Name) != m })
+	if longest >= 0 {
+		due := now.Add(s.p.gossipToDead + time.Nanosecond - longest)
 		if soonest := now.Add(min(time.Second, s.p.gossipToDead)); due.Before(soonest) {
 			due = soonest
 		}

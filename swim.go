@@ -33,8 +33,8 @@ type swim struct {
 	burst       burst
 	explained   []*member // those with evidence, in the order in which they came to it
 	brake       brake
-	merging     bool // inside merge
-	unknown     Node // the record of a newcomer until it is alive
+	merging     bool       // inside merge
+	unknown     nodeRecord // the record of a newcomer until it is alive
 
 	heal         healer
 	selection    selection
@@ -102,7 +102,6 @@ func newSwim(p params, rng *rand.Rand) *swim {
 		p:      p,
 		rng:    rng,
 		health: awareness{max: p.awarenessMax},
-		table:  memberTable{byName: map[string]*member{}},
 		probes: map[uint32]*probe{},
 		looks:  map[uint32]*lastLook{},
 		moves:  map[uint32]*move{},
@@ -134,9 +133,9 @@ func (s *swim) start(now time.Time, self *Node) {
 	s.gossiped = now.Add(-s.randomUpTo(s.p.gossipInterval))
 	if self != nil {
 		s.incarnation = 1
-		m := s.table.insert(self, 1, now, s.rng)
+		m := s.table.insert(self.clone(), 1, now, s.rng)
 		s.self = m
-		s.notify(noticeJoin, m)
+		s.notify(noticeJoin, m, nil)
 		s.trace(traceEvent{kind: traceAlive})
 		s.announce(now, 0)
 	}
@@ -201,7 +200,7 @@ func (s *swim) selfNode() *Node {
 	if s.self == nil {
 		return nil
 	}
-	return s.self.node
+	return &s.self.node.Node
 }
 
 // take swaps the accumulated effects for the caller's empty, reused ones.
@@ -209,10 +208,11 @@ func (s *swim) take(fx *effects) { s.fx, *fx = *fx, s.fx }
 
 func (s *swim) trace(e traceEvent) { s.fx.trace = append(s.fx.trace, e) }
 
-// notify tells users of a change of a member, unless it is hidden.
-func (s *swim) notify(kind noticeKind, m *member) {
-	if !m.hidden {
-		s.fx.notices = append(s.fx.notices, notice{kind: kind, member: m, node: m.node})
+// notify tells users of a change of a member, unless it is hidden. was is the
+// record that it had before, nil if users do not know that one.
+func (s *swim) notify(kind noticeKind, m *member, was *nodeRecord) {
+	if !m.rare().hidden {
+		s.fx.notices = append(s.fx.notices, notice{kind: kind, node: m.node, was: was})
 	}
 }
 

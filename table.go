@@ -7,22 +7,62 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/swimguard/memberlist/internal/wire"
 )
 
-// member is what this node believes about one node, itself included.
+// member is what this node believes about one node, itself included. It is 48
+// bytes, and there may be very many: a size that memory comes in, 64 is the next.
 type member struct {
-	node        *Node // the published record with the state: replaced on change, never modified
+	node        *nodeRecord // the published record with the state: replaced on change, never modified
 	incarnation uint32
-	rank        uint32       // upper half of rankOf its name
-	place       int32        // where users see it; the published list's own, which guards it
-	hidden      bool         // users are not told of it
-	probe       *probe       // ours, in flight
-	rtt         roundTrip    // how fast it answers
-	nackTime    roundTrip    // from asking it for help to its nack
-	since       time.Time    // when the state last changed
-	suspicion   *suspicion   // non-nil exactly while the state is StateSuspect
-	news        *entry[news] // to be gossiped; nil: nothing
-	kept        *history     // what few members give reason to keep; nil: nothing
+	hash        uint32        // of its name; the index's own
+	rtt         roundTrip     // how fast it answers
+	since       time.Duration // when the state last changed; see stateAge
+	news        *entry[news]  // to be gossiped; nil: nothing
+	seldom      *rare         // nil: nothing; see rare and setRare
+}
+
+// rare is what few members have at a time.
+type rare struct {
+	probe     *probe     // ours, in flight
+	suspicion *suspicion // non-nil exactly while the state is StateSuspect
+	kept      *history   // nil: nothing
+	nackTime  roundTrip  // from asking it for help to its nack
+	hidden    bool       // users are not told of it
+}
+
+// rare is for reading.
+func (m *member) rare() rare {
+	if m.seldom == nil {
+		return rare{}
+	}
+	return *m.seldom
+}
+
+// setRare is for writing.
+func (m *member) setRare(r rare) {
+	switch {
+	case r == rare{}:
+		m.seldom = nil
+	case m.seldom == nil:
+		m.seldom = new(rare)
+		fallthrough
+	default:
+		*m.seldom = r
+	}
+}
+
+func (m *member) setProbe(p *probe) {
+	r := m.rare()
+	r.probe = p
+	m.setRare(r)
+}
+
+func (m *member) setHidden(hidden bool) {
+	r := m.rare()
+	r.hidden = hidden
+	m.setRare(r)
 }
 
 // history is what a member leaves behind that was in doubt, or moved.
@@ -36,18 +76,20 @@ type history struct {
 
 // history is for reading.
 func (m *member) history() history {
-	if m.kept == nil {
-		return history{}
+	if kept := m.rare().kept; kept != nil {
+		return *kept
 	}
-	return *m.kept
+	return history{}
 }
 
 // keep is the history to write to.
 func (m *member) keep() *history {
-	if m.kept == nil {
-		m.kept = new(history)
+	r := m.rare()
+	if r.kept == nil {
+		r.kept = new(history)
+		m.setRare(r)
 	}
-	return m.kept
+	return r.kept
 }
 
 // gone reports that the member is dead or has left.
@@ -72,13 +114,14 @@ func addrPort(ip []byte, port uint16) netip.AddrPort {
 // they are reaped. Orders are lists of places in all: they take half the memory
 // of pointers, and the garbage collector need not look at them.
 type memberTable struct {
-	byName map[string]*member
-	all    []*member // in the order in which they came; iterate this, never the map
+	names  nameIndex // places of all by name
+	all    []*member // in the order in which they came
 	ring   []uint32  // all in probe order
 	next   int       // index into ring of the next probe target
-	ranked []uint32  // all by rank; see byRank
+	ranked []uint32  // all in the order of byRank
 	sorted int       // so many of ranked are in order, then newcomers follow
 	counts [4]int    // members by NodeStateType
+	epoch  time.Time // when the first member came; their since counts from it
 	picked []*member // scratch of pick
 }
 
@@ -87,19 +130,43 @@ func (t *memberTable) len() int { return len(t.all) }
 // live is the number of members that are alive or suspect.
 func (t *memberTable) live() int { return t.counts[StateAlive] + t.counts[StateSuspect] }
 
+// find returns the member of that name, nil if there is none.
+func (t *memberTable) find(name []byte) *member { return t.names.find(name, t.all) }
+
+// named is find for a string.
+func (t *memberTable) named(name string) *member { return t.find(wire.Bytes(name)) }
+
 // insert adds a member at a random place of the ring, so that a newcomer is
 // probed within one round and nobody's round is predictable (SWIM, section 4.3).
-func (t *memberTable) insert(n *Node, incarnation uint32, now time.Time, rng *rand.Rand) *member {
-	m := &member{node: n, incarnation: incarnation, rank: uint32(rankOf(n.Name) >> 32), since: now}
-	t.byName[n.Name] = m
+func (t *memberTable) insert(n *nodeRecord, incarnation uint32, now time.Time, rng *rand.Rand) *member {
+	if t.epoch.IsZero() {
+		t.epoch = now
+	}
+	m := &member{node: n, incarnation: incarnation, since: now.Sub(t.epoch)}
 	place := uint32(len(t.all))
 	t.all = append(t.all, m)
+	t.names.add(t.all)
 	t.ring = append(t.ring, place)
 	i, last := rng.IntN(len(t.ring)), len(t.ring)-1
 	t.ring[i], t.ring[last] = t.ring[last], t.ring[i]
 	t.ranked = append(t.ranked, place)
 	t.counts[n.State]++
 	return m
+}
+
+// reserve makes room for n members together when there are far fewer.
+func (t *memberTable) reserve(n int) {
+	t.all, t.ring, t.ranked = reserved(t.all, n), reserved(t.ring, n), reserved(t.ranked, n)
+	t.names.reserve(n, t.all)
+}
+
+// reserved is the list with room for n entries together, unless append is about
+// to make as much.
+func reserved[T any](list []T, n int) []T {
+	if n <= cap(list)+cap(list)/4 {
+		return list
+	}
+	return append(make([]T, 0, n), list...)
 }
 
 // byRank returns all members in an order that is the same at every node and has
@@ -110,18 +177,27 @@ func (t *memberTable) byRank() []uint32 {
 	if t.sorted == len(t.ranked) {
 		return t.ranked
 	}
-	fresh := slices.Clone(t.ranked[t.sorted:])
-	slices.SortFunc(fresh, func(a, b uint32) int { return t.all[a].compareRank(t.all[b]) })
-	// Merged from behind, where there is room.
-	old, at := t.sorted, len(t.ranked)
-	for len(fresh) > 0 {
-		at--
-		if last := fresh[len(fresh)-1]; old == 0 || t.all[t.ranked[old-1]].compareRank(t.all[last]) < 0 {
-			t.ranked[at], fresh = last, fresh[:len(fresh)-1]
-		} else {
-			old--
-			t.ranked[at] = t.ranked[old]
+	fresh := make([]ranking, 0, len(t.ranked)-t.sorted)
+	for _, place := range t.ranked[t.sorted:] {
+		fresh = append(fresh, rankingOf(t.all[place], place))
+	}
+	slices.SortFunc(fresh, ranking.compare)
+	// Merged from behind, where there is room. Each newcomer's place is looked for
+	// in steps that double, since there are a few of them or very many.
+	for old := t.sorted; len(fresh) > 0; {
+		last := len(fresh) - 1
+		from := old
+		for step := 1; from > 0; step *= 2 {
+			from = max(0, from-step)
+			if t.compareRank(t.ranked[from], fresh[last]) < 0 {
+				break
+			}
 		}
+		below, _ := slices.BinarySearchFunc(t.ranked[from:old], fresh[last], t.compareRank)
+		below += from
+		copy(t.ranked[below+last+1:], t.ranked[below:old])
+		t.ranked[below+last] = fresh[last].place
+		old, fresh = below, fresh[:last]
 	}
 	t.sorted = len(t.ranked)
 	return t.ranked
@@ -131,17 +207,27 @@ func (t *memberTable) byRank() []uint32 {
 // begins again at its end. m must be in the table.
 func (t *memberTable) after(m *member, distance int) *member {
 	ranked := t.byRank()
-	at, _ := slices.BinarySearchFunc(ranked, m, func(place uint32, m *member) int { return t.all[place].compareRank(m) })
+	at, _ := slices.BinarySearchFunc(ranked, rankingOf(m, 0), t.compareRank)
 	return t.all[ranked[(at+distance)%len(ranked)]]
 }
 
-// compareRank compares the members' ranks, of which rank is the upper half, and
-// for the sake of completeness their names.
-func (m *member) compareRank(other *member) int {
-	if m.rank != other.rank {
-		return cmp.Compare(m.rank, other.rank)
-	}
-	return cmp.Or(cmp.Compare(rankOf(m.node.Name), rankOf(other.node.Name)), cmp.Compare(m.node.Name, other.node.Name))
+// ranking is where a member stands in the order of ranks.
+type ranking struct {
+	rank  uint64
+	name  string // for the sake of completeness
+	place uint32
+}
+
+func rankingOf(m *member, place uint32) ranking {
+	return ranking{rankOf(m.node.Name), m.node.Name, place}
+}
+
+func (r ranking) compare(other ranking) int {
+	return cmp.Or(cmp.Compare(r.rank, other.rank), cmp.Compare(r.name, other.name))
+}
+
+func (t *memberTable) compareRank(place uint32, r ranking) int {
+	return rankingOf(t.all[place], place).compare(r)
 }
 
 // rankOf is FNV-1a.
@@ -153,14 +239,20 @@ func rankOf(name string) uint64 {
 	return h
 }
 
-// set replaces the member's record.
-func (t *memberTable) set(m *member, n *Node, now time.Time) {
+// set replaces the member's record and returns the one that it had.
+func (t *memberTable) set(m *member, n *nodeRecord, now time.Time) (was *nodeRecord) {
 	if n.State != m.node.State {
 		t.counts[m.node.State]--
 		t.counts[n.State]++
-		m.since = now
+		m.since = now.Sub(t.epoch)
 	}
-	m.node = n
+	was, m.node = m.node, n
+	return was
+}
+
+// stateAge is how long the member has been in its state.
+func (t *memberTable) stateAge(now time.Time, m *member) time.Duration {
+	return now.Sub(t.epoch) - m.since
 }
 
 // removeIf drops every member for which drop says so, keeping all orders.
@@ -174,7 +266,6 @@ func (t *memberTable) removeIf(drop func(*member) bool) {
 			continue
 		}
 		places[i] = gone
-		delete(t.byName, m.node.Name)
 		t.counts[m.node.State]--
 	}
 	if len(kept) == len(t.all) {
@@ -182,6 +273,7 @@ func (t *memberTable) removeIf(drop func(*member) bool) {
 	}
 	clear(t.all[len(kept):])
 	t.all = kept
+	t.names.rebuild(len(t.all), t.all)
 	keep := func(order []uint32) []uint32 {
 		left := order[:0]
 		for _, place := range order {

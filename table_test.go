@@ -7,12 +7,13 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func tableOf(n int, rng *rand.Rand) *memberTable {
-	t := &memberTable{byName: map[string]*member{}}
+	t := new(memberTable)
 	for i := range n {
-		t.insert(&Node{Name: fmt.Sprint("n", i), Addr: []byte{10, 0, 0, byte(i)}}, 1, time.Unix(0, 0), rng)
+		t.insert(&nodeRecord{Node: Node{Name: fmt.Sprint("n", i), Addr: []byte{10, 0, 0, byte(i)}}}, 1, time.Unix(0, 0), rng)
 	}
 	return t
 }
@@ -90,8 +91,8 @@ func TestRemoveKeepsTheRound(t *testing.T) {
 	if !slices.Equal(got, []*member{want[6], want[7], want[9]}) {
 		t.Errorf("the rest of the round changed")
 	}
-	if len(table.byName) != 7 || len(table.all) != 7 || len(table.ring) != 7 || table.counts[StateAlive] != 7 {
-		t.Errorf("%d names, %d places, %d alive, want 7 of each", len(table.byName), len(table.all), table.counts[StateAlive])
+	if table.names.len() != 7 || len(table.all) != 7 || len(table.ring) != 7 || table.counts[StateAlive] != 7 {
+		t.Errorf("%d names, %d places, %d alive, want 7 of each", table.names.len(), len(table.all), table.counts[StateAlive])
 	}
 }
 
@@ -102,7 +103,7 @@ func TestByRankIsInOrder(t *testing.T) {
 	table := tableOf(0, rng)
 	for step := range 200 {
 		for i := range rng.IntN(5) {
-			table.insert(&Node{Name: fmt.Sprint("n", step, "-", i)}, 1, time.Unix(0, 0), rng)
+			table.insert(&nodeRecord{Node: Node{Name: fmt.Sprint("n", step, "-", i)}}, 1, time.Unix(0, 0), rng)
 		}
 		if rng.IntN(4) == 0 {
 			table.removeIf(func(*member) bool { return rng.IntN(10) == 0 })
@@ -141,7 +142,7 @@ func TestPushPullPause(t *testing.T) {
 		rng := rand.New(rand.NewPCG(4, 4))
 		s := newSwim(params{name: "me", pushPullInterval: 30 * time.Second}, rng)
 		for i := range n {
-			s.table.insert(&Node{Name: fmt.Sprint("n", i)}, 1, time.Unix(0, 0), rng)
+			s.table.insert(&nodeRecord{Node: Node{Name: fmt.Sprint("n", i)}}, 1, time.Unix(0, 0), rng)
 		}
 		if got := s.pushPullPause(); got != times*30*time.Second {
 			t.Errorf("%d members: %v, want %d intervals", n, got, times)
@@ -154,5 +155,64 @@ func TestVsnIsTheVersionFields(t *testing.T) {
 	n := &Node{PMin: 1, PMax: 2, PCur: 3, DMin: 4, DMax: 5, DCur: 6}
 	if got := n.vsn(); string(got) != "\x01\x02\x03\x04\x05\x06" {
 		t.Errorf("vsn = %v", got)
+	}
+}
+
+// TestMemberIsSmall: one field more, and every member of every table takes 16
+// bytes more.
+func TestMemberIsSmall(t *testing.T) {
+	if got := unsafe.Sizeof(member{}); got > 48 {
+		t.Errorf("a member takes %d bytes", got)
+	}
+	if got := unsafe.Sizeof(nodeRecord{}); got > 96 {
+		t.Errorf("a record takes %d bytes", got)
+	}
+}
+
+// TestRareIsNotKept: what few members have must not stay when they have it no
+// longer, since in time each member is probed.
+func TestRareIsNotKept(t *testing.T) {
+	m := new(member)
+	m.setProbe(new(probe))
+	m.setHidden(true)
+	if r := m.rare(); r.probe == nil || !r.hidden {
+		t.Errorf("%+v was set", r)
+	}
+	m.setHidden(false)
+	if m.rare().probe == nil {
+		t.Error("the probe went with something else")
+	}
+	m.setProbe(nil)
+	if m.seldom != nil {
+		t.Errorf("%+v is kept", *m.seldom)
+	}
+}
+
+// TestReserve: a table that is to become many times larger gets its size at
+// once, and one that grows a little is left to append.
+func TestReserve(t *testing.T) {
+	rng := rand.New(rand.NewPCG(10, 10))
+	table := tableOf(100, rng)
+	table.reserve(1000)
+	sizes := func() [4]int {
+		return [4]int{cap(table.all), cap(table.ring), cap(table.ranked), len(table.names.slots)}
+	}
+	want := [4]int{1000, 1000, 1000, 1250}
+	if sizes() != want {
+		t.Errorf("room for %v, want %v", sizes(), want)
+	}
+	table.reserve(1250)
+	for i := range 900 {
+		table.insert(&nodeRecord{Node: Node{Name: fmt.Sprint("new", i)}}, 1, time.Unix(0, 0), rng)
+	}
+	if sizes() != want {
+		t.Errorf("%v after it has filled up, want %v", sizes(), want)
+	}
+	if table.named("n99") != table.all[99] || table.named("new899") != table.all[999] {
+		t.Error("members are not found by name")
+	}
+	empty := new(memberTable)
+	if empty.reserve(10); empty.named("nobody") != nil {
+		t.Error("somebody is in an empty table")
 	}
 }

@@ -42,23 +42,24 @@ func (s *swim) mayLook(sp *suspicion) bool { return s.p.has(mechVerify) && sp.sp
 
 // awaitEnd sets the time for the last look at m, or for its end without one.
 func (s *swim) awaitEnd(now time.Time, m *member) {
-	s.timers.Set(&m.suspicion.timer, maxTime(now, s.lookDue(m)))
+	s.timers.Set(&m.rare().suspicion.timer, maxTime(now, s.lookDue(m)))
 }
 
 // lookDue is when to look at a suspect a last time, so that the look and the
 // suspicion end together; the end when there is no look.
 func (s *swim) lookDue(m *member) time.Time {
-	due := m.suspicion.deadline()
-	if s.mayLook(m.suspicion) {
+	sp := m.rare().suspicion
+	due := sp.deadline()
+	if s.mayLook(sp) {
 		due = due.Add(-s.ackTimeout(m))
 	}
-	return maxTime(m.suspicion.start, due)
+	return maxTime(sp.start, due)
 }
 
 // lookAgain pings m a last time before it is buried. It returns false when
 // the look is not wanted or has been taken too often. m must be suspect.
 func (s *swim) lookAgain(now time.Time, m *member) bool {
-	sp := m.suspicion
+	sp := m.rare().suspicion
 	if sp.look != nil {
 		return true
 	}
@@ -80,7 +81,7 @@ func (s *swim) lookAgain(now time.Time, m *member) bool {
 
 // pingLast sends the ping, with the accusation.
 func (s *swim) pingLast(l *lastLook) {
-	m, sp := l.member, l.member.suspicion
+	m, sp := l.member, l.member.rare().suspicion
 	ping := wire.Ping{SeqNo: l.seq, Node: wire.Bytes(m.node.Name)}
 	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
 	s.send(m.endpoint(), s.encoded(ping.Append(s.fx.buf)), datagram{checksum: m.node.PMax >= 5})
@@ -95,18 +96,18 @@ func (s *swim) pingLast(l *lastLook) {
 // where streams are not used.
 func (s *swim) lookLate(now time.Time, l *lastLook) {
 	m := l.member
-	if !s.streamPings(m.node) {
+	if !s.streamPings(&m.node.Node) {
 		s.pingLast(l)
 		return
 	}
-	l.stream = s.dial(dial{kind: dialPing, to: m.endpoint(), seq: l.seq, deadline: m.suspicion.timer.At()}, nil)
+	l.stream = s.dial(dial{kind: dialPing, to: m.endpoint(), seq: l.seq, deadline: m.rare().suspicion.timer.At()}, nil)
 	s.dials[l.stream] = pendingDial{kind: dialPing, look: l}
 }
 
 // answeredMeanwhile puts the burial off when the accused has answered a probe
 // of ours since its suspicion began: it lives, and has a refutation to send.
 func (s *swim) answeredMeanwhile(now time.Time, m *member) bool {
-	sp := m.suspicion
+	sp := m.rare().suspicion
 	if !s.mayLook(sp) || !sp.answered.After(sp.start) {
 		return false
 	}
@@ -119,7 +120,7 @@ func (s *swim) endLook(l *lastLook) {
 	s.timers.Remove(&l.timer)
 	delete(s.looks, l.seq)
 	delete(s.dials, l.stream)
-	l.member.suspicion.look = nil
+	l.member.rare().suspicion.look = nil
 }
 
 // spare puts the burial off: the member has answered the last ping.
@@ -131,7 +132,7 @@ func (s *swim) spare(now time.Time, l *lastLook) {
 // startAnew lets the suspicion of a member that has answered begin with its
 // answer: it has that long to refute.
 func (s *swim) startAnew(now time.Time, m *member, answered time.Time) {
-	sp := m.suspicion
+	sp := m.rare().suspicion
 	s.trace(traceEvent{kind: traceSpared, node: m.node.Name, from: sp.declared})
 	s.note(now, m, Evidence{Kind: EvidenceSpared})
 	sp.spared++

@@ -11,16 +11,15 @@ import (
 // members come, change and go.
 func TestViewFollowsTheMembers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
-	members := make([]*member, 30)
-	for i := range members {
-		members[i] = new(member)
-	}
+	members := make([]*nodeRecord, 30) // the latest record of each, seen or not
 	var v view
 	want := map[string]*Node{}
 	for range 2000 {
 		i := rng.IntN(len(members))
-		n := &Node{Name: fmt.Sprint(i), State: NodeStateType(rng.IntN(4))}
-		v.publish(members[i], n)
+		record := &nodeRecord{Node: Node{Name: fmt.Sprint(i), State: NodeStateType(rng.IntN(4))}}
+		n := &record.Node
+		v.publish(members[i], record)
+		members[i] = record
 		if delete(want, n.Name); n.State == StateAlive || n.State == StateSuspect {
 			want[n.Name] = n
 		}
