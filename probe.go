@@ -351,6 +351,9 @@ func (s *swim) handleAck(now, received time.Time, m *wire.Ack) {
 		}
 		if sp := p.member.rare().suspicion; sp != nil {
 			sp.answered = now
+			if sp.look != nil {
+				s.spare(now, sp.look)
+			}
 		}
 		s.answered(p.member)
 		s.brake.failed = 0
