@@ -41,7 +41,7 @@ test:
 ifeq ($(RACE),)
 	@echo "make test: no working C compiler for cgo here, so the tests run WITHOUT the race detector"
 endif
-	$(GO) test $(RACE) -timeout 20m $(TESTFLAGS) $(PKGS)
+	$(if $(RACE),,CGO_ENABLED=0 )$(GO) test $(RACE) -timeout 20m $(TESTFLAGS) $(PKGS)
 
 check: fmt vet staticcheck test
 
