@@ -49,23 +49,30 @@ func BenchmarkIdle(b *testing.B) {
 			}
 			know()
 			time.Sleep(5 * time.Second) // gossip about the joins ends
-			heapInUse()
-			w := newStopwatch(b)
-			const measured = 5 * time.Second
-			w.start()
-			time.Sleep(time.Duration(b.N) * measured)
-			w.stop()
+			w, n := measureIdle(b, size)
 			running := float64(runtime.NumGoroutine()-goroutines) / float64(size)
 			know()
-			n := float64(b.N) * measured.Seconds() * float64(size)
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(float64(w.cpu.Nanoseconds())/n, "cpu-ns/node/s")
 			b.ReportMetric(float64(w.bytes)/n, "B/node/s")
 			b.ReportMetric(float64(w.mallocs)/n, "allocs/node/s")
 			b.ReportMetric(running, "goroutines/node")
 			b.ReportMetric(float64(residentBytes(b)-resident)/float64(size), "rss-bytes/node")
 		})
 	}
+}
+
+// measureIdle lets so many nodes be for a while, and reports the processor time
+// that takes. n is for how many seconds, of all nodes together.
+func measureIdle(b *testing.B, nodes int) (w *stopwatch, n float64) {
+	const measured = 5 * time.Second
+	heapInUse()
+	w = newStopwatch(b)
+	w.start()
+	time.Sleep(time.Duration(b.N) * measured)
+	w.stop()
+	n = float64(b.N) * measured.Seconds() * float64(nodes)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(w.cpu.Nanoseconds())/n, "cpu-ns/node/s")
+	return w, n
 }
 
 // residentBytes is the memory of this process, or zero where there is no

@@ -97,14 +97,7 @@ func BenchmarkIdleLimit(b *testing.B) {
 		}()
 	}
 	time.Sleep(2 * time.Second)
-	heapInUse()
-	w := newStopwatch(b)
-	const measured = 5 * time.Second
-	w.start()
-	time.Sleep(time.Duration(b.N) * measured)
-	w.stop()
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(w.cpu.Nanoseconds())/(float64(b.N)*measured.Seconds()*nodes), "cpu-ns/node/s")
+	measureIdle(b, nodes)
 }
 
 // pingSize and ackSize are about what a ping and an ack take.
