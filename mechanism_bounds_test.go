@@ -32,9 +32,9 @@ func accuseAll(s *swim, now time.Time, incarnation uint32) {
 }
 
 // watch is pass, and has f see the effects of each step.
-func watch(s *swim, now time.Time, d time.Duration, f func(now time.Time, fx *effects)) time.Time {
+func watch(s *swim, now time.Time, d time.Duration, f func(*effects)) time.Time {
 	var fx effects
-	look := func() { s.take(&fx); f(now, &fx); fx.reset() }
+	look := func() { s.take(&fx); f(&fx); fx.reset() }
 	end := now.Add(d)
 	look()
 	for next := s.nextDeadline(); !next.IsZero() && !next.After(end); next = s.nextDeadline() {
@@ -65,7 +65,7 @@ func TestGossipBurstsAreBounded(t *testing.T) {
 	const lasts = 20 * time.Second
 	for end := now.Add(lasts); now.Before(end); {
 		s.updateMeta(now, []byte(now.String()))
-		now = watch(s, now, time.Millisecond, func(_ time.Time, fx *effects) {
+		now = watch(s, now, time.Millisecond, func(fx *effects) {
 			if countTraces(fx, traceGossip) == 0 {
 				return
 			}
@@ -92,7 +92,7 @@ func TestProbesOfAnIntervalAreBounded(t *testing.T) {
 	for i := range 20 {
 		accuseAll(s, now, uint32(i+1))
 		start = 0
-		now = watch(s, now, s.p.probeInterval, func(_ time.Time, fx *effects) { start += countTraces(fx, traceProbeStart) })
+		now = watch(s, now, s.p.probeInterval, func(fx *effects) { start += countTraces(fx, traceProbeStart) })
 		most = max(most, start)
 		for _, m := range s.table.all { // they refute, to be accused again
 			if m != s.self {
@@ -244,7 +244,7 @@ func TestHealingIsBounded(t *testing.T) {
 		}
 		s.lose(now, &Node{Name: "lost", Addr: []byte{10, 0, 0, 2}, Port: 7946})
 		pings := 0
-		watch(s, now, hours*time.Hour, func(_ time.Time, fx *effects) { pings += len(fx.datagrams) })
+		watch(s, now, hours*time.Hour, func(fx *effects) { pings += len(fx.datagrams) })
 		longest := s.p.healInterval * time.Duration(1+s.table.live()/healTogether)
 		// Doubling from healFirst intervals on adds a few; the jitter averages out.
 		if usual := int(hours * time.Hour / longest); pings > usual+usual/5+10 || pings < usual-usual/5 {
@@ -257,7 +257,7 @@ func TestHealingIsBounded(t *testing.T) {
 	const lasts = 10 * time.Minute
 	for i := range int(lasts / (100 * time.Millisecond)) {
 		s.lose(now, &Node{Name: fmt.Sprint(i % 500), Addr: []byte{10, 0, 0, 2}, Port: 7946})
-		now = watch(s, now, 100*time.Millisecond, func(_ time.Time, fx *effects) { pings += len(fx.datagrams) })
+		now = watch(s, now, 100*time.Millisecond, func(fx *effects) { pings += len(fx.datagrams) })
 	}
 	if most := int(lasts / soonest); pings > most || pings < most/4 || len(s.heal.lost) != maxLost {
 		t.Errorf("%d pings for losses without end, want at most %d; %d remembered", pings, most, len(s.heal.lost))

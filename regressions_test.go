@@ -32,17 +32,7 @@ func loneCore(change func(p *params)) (*swim, time.Time) {
 
 // pass lets so much time pass, in which nothing is heard, sent or connected.
 func pass(s *swim, now time.Time, d time.Duration) time.Time {
-	var fx effects
-	end := now.Add(d)
-	for next := s.nextDeadline(); !next.IsZero() && !next.After(end); next = s.nextDeadline() {
-		if next.After(now) {
-			now = next
-		}
-		s.expire(now)
-		s.take(&fx)
-		fx.reset()
-	}
-	return end
+	return watch(s, now, d, func(*effects) {})
 }
 
 func aliveAt(name string, incarnation uint32, x byte) *wire.Alive {
