@@ -123,7 +123,7 @@ func (s *swim) endLook(l *lastLook) {
 	l.member.rare().suspicion.look = nil
 }
 
-// spare puts the burial off: the member has answered the last ping.
+// spare puts the burial off: the member has answered during its last look.
 func (s *swim) spare(now time.Time, l *lastLook) {
 	s.endLook(l)
 	s.startAnew(now, l.member, now)
