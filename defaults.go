@@ -3,6 +3,8 @@ package memberlist
 import (
 	"os"
 	"time"
+
+	"github.com/swimguard/memberlist/internal/wire"
 )
 
 // DefaultLANConfig returns a fresh Config for members that share a local
@@ -180,19 +182,12 @@ func (c *Config) coreParams() params {
 	return p
 }
 
-// What framing adds to the messages of a packet, at most. Compression only
-// replaces what it makes smaller, so it adds nothing.
-const (
-	compoundOverhead = 2 // type and count; each message adds 2 for its length
-	labelOverhead    = 2 // type and length, before the label itself
-	checksumOverhead = 5 // type and CRC-32
-)
-
-// framing is how many bytes of a packet are not messages, at most.
+// framing is how many bytes of a packet are not messages, at most. Compression
+// only replaces what it makes smaller, so it adds nothing.
 func (c *Config) framing(encrypted bool) int {
-	n := compoundOverhead + checksumOverhead
+	n := wire.CompoundHeaderLen + wire.ChecksumLen
 	if c.Label != "" {
-		n += labelOverhead + len(c.Label)
+		n += wire.LabelHeaderLen + len(c.Label)
 	}
 	if encrypted && c.GossipVerifyOutgoing {
 		n += sealOverhead(c.sealVersion())

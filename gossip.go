@@ -1,9 +1,10 @@
 package memberlist
 
-import "time"
+import (
+	"time"
 
-// partOverhead is what a message costs in a datagram beyond its length.
-const partOverhead = 2
+	"github.com/swimguard/memberlist/internal/wire"
+)
 
 // gossipBatch is the share of GossipInterval that fresh news waits for more to
 // come when a round is not owed yet: one packet can then carry a burst.
@@ -52,11 +53,11 @@ func (s *swim) fill() {
 	d := &s.fx.datagrams[len(s.fx.datagrams)-1]
 	d.room = s.p.packetRoom
 	for _, msg := range s.fx.msgs[d.lo:] {
-		d.room -= len(msg) + partOverhead
+		d.room -= len(msg) + wire.CompoundPartLen
 	}
 	d.room = max(0, d.room)
 	if s.gossip.len() > 0 { // or the limit, which takes a logarithm, is of no use
-		d.room -= s.gossip.fill(&s.fx, partOverhead, d.room, s.transmitLimit(), false)
+		d.room -= s.gossip.fill(&s.fx, wire.CompoundPartLen, d.room, s.transmitLimit(), false)
 	}
 	d.hi = len(s.fx.msgs)
 }
@@ -131,7 +132,7 @@ func (s *swim) gossipRound(now time.Time) {
 			room /= 2
 		}
 		d := datagram{to: m.endpoint(), lo: len(s.fx.msgs), ifAny: true, checksum: m.node.PMax >= 5}
-		d.room = s.p.packetRoom - s.gossip.fill(&s.fx, partOverhead, room, limit, true)
+		d.room = s.p.packetRoom - s.gossip.fill(&s.fx, wire.CompoundPartLen, room, limit, true)
 		d.room = max(0, d.room)
 		if s.table.stateAge(now, m) < s.p.gossipInterval {
 			// It is taking in the user state of its join, which may say what it

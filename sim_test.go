@@ -11,6 +11,7 @@ import (
 
 	"github.com/swimguard/memberlist/internal/deadline"
 	"github.com/swimguard/memberlist/internal/simnet"
+	"github.com/swimguard/memberlist/internal/wire"
 )
 
 var simSpeed = flag.Bool("sim.speed", false, "measure the simulator with 1,000 nodes for ten minutes too")
@@ -133,7 +134,7 @@ func TestSimCheckerNotices(t *testing.T) {
 		{"sent too often", func(c *simCluster, n *simNode) {
 			n.core.queueSuspect(c.now(n), other(n), 1, "n2")
 			for range 20 {
-				n.core.gossip.fill(&n.core.fx, partOverhead, 1000, 100, true)
+				n.core.gossip.fill(&n.core.fx, wire.CompoundPartLen, 1000, 100, true)
 			}
 			n.core.fx.datagrams = append(n.core.fx.datagrams, datagram{to: n.core.self.endpoint(), hi: 1, ifAny: true})
 			for range 20 {
