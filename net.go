@@ -34,7 +34,9 @@ const (
 	packetExpansion       = 4 << 20
 	packetExpansionFactor = 16
 
-	// packetMessages bounds the messages of one packet. Members send 255.
+	// packetMessages bounds the messages of one packet, those that hold others and
+	// those without a byte among them: to refuse one takes time, too. Members send
+	// 257.
 	packetMessages = 1024
 
 	// packetPings bounds the pings and indirect pings of one packet, since each
@@ -204,6 +206,10 @@ func (r *packetReader) unwrap(b []byte) (body []byte, ok bool) {
 
 // dispatch handles one message, which may hold others.
 func (r *packetReader) dispatch(b []byte, depth int) {
+	if r.messages++; r.messages > packetMessages {
+		r.malformed(errTooMany)
+		return
+	}
 	if len(b) == 0 {
 		r.malformed(errNoType)
 		return
@@ -223,10 +229,6 @@ func (r *packetReader) dispatch(b []byte, depth int) {
 			return
 		}
 		r.decompress(body, depth+1)
-		return
-	}
-	if r.messages++; r.messages > packetMessages {
-		r.malformed(errTooMany)
 		return
 	}
 	switch kind {

@@ -382,15 +382,29 @@ func TestMessagesOfAPacketAreBounded(t *testing.T) {
 		c.Delegate = d
 		c.HandoffQueueDepth = 1 << 20
 		start(t, c)
+		one := []byte{byte(wire.TypeUser)}
 		full := make([][]byte, 255)
+		deliver := func(parts ...[]byte) int {
+			tap.packets <- &Packet{Buf: wire.AppendCompound(nil, parts), From: &MockAddress{port: 1}}
+			synctest.Wait()
+			return len(d.take())
+		}
+		empty := wire.AppendCompound(nil, full)
 		for i := range full {
-			full[i] = []byte{byte(wire.TypeUser)}
+			full[i] = one
 		}
 		inner := wire.AppendCompound(nil, full)
-		tap.packets <- &Packet{Buf: wire.AppendCompound(nil, [][]byte{inner, inner, inner, inner, inner, inner}), From: &MockAddress{port: 1}}
-		synctest.Wait()
-		if n := len(d.take()); n != packetMessages {
-			t.Errorf("%d messages, want %d", n, packetMessages)
+		const compounds = 1 + 4 // which count too; the fifth inner one comes too late
+		if n := deliver(inner, inner, inner, inner, inner, inner); n != packetMessages-compounds {
+			t.Errorf("%d messages, want %d", n, packetMessages-compounds)
+		}
+		// What is refused for its own sake counts: two million of them fit into a
+		// packet that is compressed.
+		if n := deliver(empty, empty, empty, empty, one); n != 0 {
+			t.Errorf("%d messages behind %d empty ones", n, 4*len(full))
+		}
+		if n := deliver(empty, empty, empty, one); n != 1 {
+			t.Errorf("%d messages behind %d empty ones", n, 3*len(full))
 		}
 	})
 }
