@@ -275,24 +275,22 @@ func (r *packetReader) decompress(body []byte, depth int) {
 	}
 	r.m.meter.decompressAttempt(algorithmName(c.Algo))
 	limit := min(r.room, r.free+r.inflation.left(time.Now()))
-	b, err := wire.Decompress(nil, &c, limit)
-	produced := len(b)
-	if errors.Is(err, wire.ErrTooLarge) {
-		produced = limit
-	}
+	b, err := wire.DecompressPart(nil, &c, limit)
+	exhausted := limit < r.room && errors.Is(err, wire.ErrTooLarge)
+	produced := len(b) // what came to nothing has cost as much
 	free := min(produced, r.free)
 	r.free -= free
 	r.inflation.spend(produced - free)
+	r.room -= produced
 	if err != nil {
 		r.m.meter.decompressError(algorithmName(c.Algo))
-		if produced == limit && limit < r.room {
+		if exhausted {
 			r.drop("decompress", logMalformed, errInflation)
 		} else {
 			r.malformed(err)
 		}
 		return
 	}
-	r.room -= produced
 	r.dispatch(b, depth)
 }
 

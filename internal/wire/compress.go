@@ -76,6 +76,16 @@ const TooShort = 24
 // than MaxDecompressed, and never holds more than twice that.
 // Other errors wrap ErrMalformed.
 func Decompress(dst []byte, m *Compressed, limit int) ([]byte, error) {
+	out, err := DecompressPart(dst, m, limit)
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+// DecompressPart is Decompress for those who count what it costs: with an error
+// it returns what came out until then.
+func DecompressPart(dst []byte, m *Compressed, limit int) ([]byte, error) {
 	if limit < 0 {
 		return dst, ErrTooLarge
 	}

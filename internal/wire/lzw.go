@@ -163,7 +163,7 @@ func decompressLZW(dst, src []byte, limit int) ([]byte, error) {
 	for {
 		for ; have < width; have += 8 {
 			if len(src) == 0 {
-				return dst, fmt.Errorf("decompress: %w: %w", ErrMalformed, io.ErrUnexpectedEOF)
+				return out, fmt.Errorf("decompress: %w: %w", ErrMalformed, io.ErrUnexpectedEOF)
 			}
 			acc |= uint32(src[0]) << have
 			src = src[1:]
@@ -178,7 +178,7 @@ func decompressLZW(dst, src []byte, limit int) ([]byte, error) {
 		switch {
 		case code < lzwClear:
 			if len(out) == limit {
-				return dst, ErrTooLarge
+				return out, ErrTooLarge
 			}
 			if len(out) == cap(out) {
 				out = growLZW(out, len(dst), len(src), 1, limit)
@@ -190,11 +190,11 @@ func decompressLZW(dst, src []byte, limit int) ([]byte, error) {
 		case code == lzwEnd:
 			return out, nil
 		case code-lzwEnd > n:
-			return dst, fmt.Errorf("decompress: %w: no such code: %d", ErrMalformed, code)
+			return out, fmt.Errorf("decompress: %w: no such code: %d", ErrMalformed, code)
 		default:
 			from, end := int(starts[code-lzwFirst]), int(starts[code-lzwEnd])+1
 			if end-from > limit-len(out) {
-				return dst, ErrTooLarge
+				return out, ErrTooLarge
 			}
 			if end-from > cap(out)-len(out) {
 				out = growLZW(out, len(dst), len(src), end-from, limit)

@@ -54,7 +54,7 @@ func checkLZW(t testing.TB, src []byte) {
 func checkUnLZW(t testing.TB, src []byte, limit int) {
 	t.Helper()
 	want, wantErr := referenceUnLZW(src, limit)
-	got, err := decompressLZW([]byte("before"), src, limit)
+	got, err := Decompress([]byte("before"), &Compressed{Buf: src}, limit)
 	if !bytes.Equal(got, append([]byte("before"), want...)) || (err == nil) != (wantErr == nil) {
 		t.Fatalf("%d bytes become %d (%v), the reference's are %d (%v)", len(src), len(got), err, len(want), wantErr)
 	}

@@ -111,7 +111,7 @@ func decompressSnappy(dst, src []byte, limit int) ([]byte, error) {
 			extra = int(upper) - 59
 		}
 		if len(src) <= extra {
-			return dst, errSnappy
+			return out, errSnappy
 		}
 		var number uint32
 		for i := extra; i > 0; i-- {
@@ -124,7 +124,7 @@ func decompressSnappy(dst, src []byte, limit int) ([]byte, error) {
 				number = uint32(upper)
 			}
 			if uint64(number) >= uint64(min(len(src), want-len(out))) {
-				return dst, errSnappy
+				return out, errSnappy
 			}
 			out = append(out, src[:number+1]...)
 			src = src[number+1:]
@@ -136,14 +136,14 @@ func decompressSnappy(dst, src []byte, limit int) ([]byte, error) {
 			number |= uint32(tag>>5) << 8
 		}
 		if number == 0 || uint64(number) > uint64(len(out)-start) || n > want-len(out) {
-			return dst, errSnappy
+			return out, errSnappy
 		}
 		for range n { // one at a time: it may repeat what it produces
 			out = append(out, out[len(out)-int(number)])
 		}
 	}
 	if len(out) != want {
-		return dst, errSnappy
+		return out, errSnappy
 	}
 	return out, nil
 }
