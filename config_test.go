@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	metrics "github.com/hashicorp/go-metrics"
@@ -430,4 +431,27 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+func TestGossipMayBeSwitchedOffWhileRunning(t *testing.T) {
+	for name, off := range map[string]func(c *Config){
+		"GossipNodes":    func(c *Config) { c.GossipNodes = 0 },
+		"GossipInterval": func(c *Config) { c.GossipInterval = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network := new(MockNetwork)
+				c := testConfig(network, "a")
+				c.Delegate = &userDelegate{} // so that there is always a round to come
+				a, b := start(t, c), start(t, testConfig(network, "b"))
+				join(t, a, b)
+				time.Sleep(time.Second)
+				a.step(func(*swim, time.Time) { off(c) }) // after what timerLoop has read
+				time.Sleep(10 * time.Second)
+				if n := a.NumMembers(); n != 2 {
+					t.Errorf("%d members", n)
+				}
+			})
+		})
+	}
 }

@@ -123,6 +123,9 @@ func (s *swim) configure(p params) {
 	p.name = s.p.name
 	s.p = p
 	s.health.max = p.awarenessMax
+	if p.gossipInterval <= 0 {
+		s.timers.Remove(&s.gossipTimer) // set while there was gossip
+	}
 }
 
 // start announces self, at incarnation 1, and begins probing, gossip and
