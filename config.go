@@ -44,8 +44,10 @@ const (
 //
 // A zero where zero cannot work means the value of DefaultLANConfig. Where it
 // means "off" or "none", the field says so. Negative numbers and durations are
-// errors unless the field gives them a meaning. n stands for the number of nodes
-// known, dead ones that are not yet forgotten included.
+// errors unless the field gives them a meaning. Numbers may be as large as they
+// like, but a duration counts as a year at most, HealInterval as ten days and
+// ProbeInterval as one. n stands for the number of nodes known, dead ones that are
+// not yet forgotten included.
 //
 // A Config may be copied by value.
 type Config struct {

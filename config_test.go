@@ -2,6 +2,7 @@ package memberlist
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -431,6 +432,67 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// The core multiplies durations and numbers, and what overflows is in the past:
+// PushPullInterval and others made the node spin for ever, with its lock held.
+func TestNoNumberIsTooLarge(t *testing.T) {
+	fields := reflect.TypeFor[Config]()
+	for _, f := range reflect.VisibleFields(fields) {
+		largest := int64(math.MaxInt64)
+		switch f.Type {
+		case reflect.TypeFor[time.Duration]():
+		case reflect.TypeFor[int]():
+			if largest = math.MaxInt; strings.HasSuffix(f.Name, "Port") {
+				continue
+			}
+		default:
+			continue
+		}
+		t.Run(f.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network, w := new(MockNetwork), new(callLines)
+				c := testConfig(network, "a")
+				c.Logger.SetOutput(w)
+				reflect.ValueOf(c).Elem().FieldByIndex(f.Index).SetInt(largest)
+				a := start(t, c)
+				const others = pushPullScale + 8
+				var b *Memberlist
+				for i := range others {
+					b = start(t, testConfig(network, fmt.Sprint("b", i)))
+					join(t, b, a)
+				}
+				time.Sleep(20 * time.Second)
+				b.Shutdown() // whoever finds out tells a
+				time.Sleep(time.Minute)
+				want := others
+				if f.Name == "ProbeTimeout" {
+					want++ // a takes a last look that lasts for ever
+				}
+				if n := a.NumMembers(); n != want {
+					t.Errorf("%d members, want %d", n, want)
+				}
+				if strings.Contains(w.text(), "did not run") {
+					t.Error("it takes a deadline that has overflowed for lost time")
+				}
+			})
+		})
+	}
+}
+
+func TestSuspicionTimesDoNotOverflow(t *testing.T) {
+	for _, c := range []Config{
+		{SuspicionMult: math.MaxInt}, {SuspicionMaxTimeoutMult: math.MaxInt}, {ProbeInterval: math.MaxInt64},
+		{SuspicionMult: math.MaxInt, SuspicionMaxTimeoutMult: math.MaxInt, ProbeInterval: math.MaxInt64},
+	} {
+		p := c.coreParams()
+		for _, n := range []int{1, 100, maxMembers} {
+			_, shortest, longest := suspicionTimes(p.suspicionMult, p.suspicionMaxMult, n, p.probeInterval)
+			if shortest < 4*time.Second || longest < shortest {
+				t.Errorf("%d × %d × %v for %d members: %v to %v", p.suspicionMult, p.suspicionMaxMult, p.probeInterval, n, shortest, longest)
+			}
+		}
+	}
 }
 
 func TestGossipMayBeSwitchedOffWhileRunning(t *testing.T) {

@@ -1,6 +1,8 @@
 package memberlist
 
 import (
+	"cmp"
+	"math"
 	"os"
 	"time"
 
@@ -140,8 +142,24 @@ func positive[T ~int | ~int64](v, def T) T {
 	return v
 }
 
+// Durations that are longer count as these: the core multiplies, some by the
+// number of members, and what overflows is in the past.
+const (
+	longestPeriod = 365 * 24 * time.Hour
+	longestProbe  = 24 * time.Hour
+	longestHeal   = 240 * time.Hour
+
+	// suspicionTimes multiplies by a thousand times log10 of the members, and
+	// divides by the thousand.
+	suspicionRoom = math.MaxInt64 / 6000
+)
+
+// period is a duration that the core can compute with.
+func period(d time.Duration) time.Duration { return min(max(0, d), longestPeriod) }
+
 // coreParams is the Config as the core needs it: every zero that cannot work
-// replaced, every switched off thing zero, nothing negative.
+// replaced, every switched off thing zero, nothing negative and nothing that
+// overflows.
 func (c *Config) coreParams() params {
 	p := params{
 		name:            c.Name,
@@ -151,34 +169,37 @@ func (c *Config) coreParams() params {
 		delegateVersion: c.DelegateProtocolVersion,
 		bindPort:        uint16(c.BindPort),
 
-		probeInterval:  max(0, c.ProbeInterval),
-		probeTimeout:   c.probeTimeout(),
+		probeInterval:  min(period(c.ProbeInterval), longestProbe),
+		probeTimeout:   period(c.probeTimeout()),
 		indirectChecks: max(0, c.IndirectChecks),
 		streamPings:    !c.DisableTcpPings,
 		awarenessMax:   positive(c.AwarenessMaxMultiplier, defaultAwarenessMaxMultiplier),
 
-		pauseTolerance: max(0, c.PauseTolerance), flapHold: c.flapHold(), confirmNewcomers: c.ConfirmNewcomers,
+		pauseTolerance: period(c.PauseTolerance), flapHold: period(c.flapHold()), confirmNewcomers: c.ConfirmNewcomers,
 
 		suspicionMult:    positive(c.SuspicionMult, defaultSuspicionMult),
 		suspicionMaxMult: positive(c.SuspicionMaxTimeoutMult, defaultSuspicionMaxTimeoutMult),
 
-		gossipInterval: max(0, c.GossipInterval),
+		gossipInterval: period(c.GossipInterval),
 		gossipNodes:    max(0, c.GossipNodes),
-		gossipToDead:   max(0, c.GossipToTheDeadTime),
+		gossipToDead:   period(c.GossipToTheDeadTime),
 		retransmitMult: max(0, c.RetransmitMult),
 		userGossip:     c.Delegate != nil,
 		packetRoom:     c.packetRoom(),
-		reclaim:        max(0, c.DeadNodeReclaimTime),
+		reclaim:        period(c.DeadNodeReclaimTime),
 
-		pushPullInterval: max(0, c.PushPullInterval),
+		pushPullInterval: period(c.PushPullInterval),
 		pushPullNodes:    c.pushPullNodes(),
 
-		healInterval: c.healInterval(),
+		healInterval: min(c.healInterval(), longestHeal),
 		healFor:      positive(c.HealTimeout, defaultHealTimeout),
 	}
 	if p.gossipNodes == 0 {
 		p.gossipInterval = 0 // a tick without targets would only burn time
 	}
+	room := int64(suspicionRoom / cmp.Or(p.probeInterval, time.Second)) // which it takes for none
+	p.suspicionMult = int(min(int64(p.suspicionMult), room))
+	p.suspicionMaxMult = int(min(int64(p.suspicionMaxMult), 1000*(room/int64(p.suspicionMult))))
 	return p
 }
 

@@ -304,10 +304,11 @@ func (t *memberTable) shuffle(rng *rand.Rand) {
 // dead cluster never yields fewer than it has.
 func (t *memberTable) pick(k int, rng *rand.Rand, eligible func(*member) bool) []*member {
 	t.picked = t.picked[:0]
-	if k <= 0 {
+	n := len(t.ring)
+	if k = min(k, n); k <= 0 {
 		return t.picked
 	}
-	if n := len(t.ring); n > 4*k {
+	if n > 4*k {
 		for range 3 * k {
 			m := t.all[t.ring[rng.IntN(n)]]
 			if eligible(m) && !contains(t.picked, m) {
