@@ -315,6 +315,10 @@ func TestTransportsThatMisbehaveAreBorneWith(t *testing.T) {
 		c.Delegate = d
 		m := start(t, c)
 		silence(m)
+		tap.dialed = func(Address, time.Duration) (net.Conn, error) { return nil, nil }
+		if _, err := m.Join([]string{"127.0.0.1:1"}); !errors.Is(err, errNoConnection) {
+			t.Errorf("neither a connection nor an error: %v", err)
+		}
 		tap.packets <- nil
 		tap.packets <- &Packet{}
 		tap.packets <- &Packet{Buf: []byte{}}

@@ -41,6 +41,7 @@ const (
 
 var (
 	errTooManyPushPulls = errors.New("too many push/pulls in progress")
+	errNoConnection     = errors.New("the transport returned neither a connection nor an error")
 	errBusy             = fmt.Errorf("%w: too many large exchanges in progress", ErrTimeout)
 )
 
@@ -340,6 +341,9 @@ func (m *Memberlist) openStream(ctx context.Context, to endpoint, timeout time.D
 		r.conn, r.err = m.aware.DialAddressTimeout(Address{Addr: to.String(), Name: to.name}, timeout)
 	} else {
 		r.conn, r.err = m.transport.DialTimeout(to.String(), timeout)
+	}
+	if r.conn == nil && r.err == nil {
+		r.err = errNoConnection
 	}
 	select {
 	case results <- r:
