@@ -290,6 +290,29 @@ func TestLeaveIsOutWhenItReturns(t *testing.T) {
 	})
 }
 
+// What methods wait for ends with Shutdown, the transport too.
+func TestShutdownEndsALeaveThatTheTransportHoldsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tap := tapConfig("a")
+		c.GossipInterval = time.Second
+		stuck := make(chan struct{})
+		defer close(stuck)
+		tap.write = func([]byte, Address) error { <-stuck; return nil }
+		m := start(t, c)
+		befriend(m)
+		left := make(chan error, 1)
+		go func() { left <- m.Leave(0) }()
+		time.Sleep(time.Minute)
+		m.Shutdown()
+		synctest.Wait()
+		select {
+		case <-left:
+		default:
+			t.Error("Leave still waits")
+		}
+	})
+}
+
 // Regression 84.
 func TestPushPullAloneStopsWithShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

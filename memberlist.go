@@ -203,6 +203,8 @@ func (m *Memberlist) LeaveContext(ctx context.Context) error {
 		return nil
 	}
 	defer close(mine)
+	ctx, cancel := m.bind(ctx)
+	defer cancel()
 	m.awaitEvents(ctx, entry)
 	_, err := m.await(ctx, t, done)
 	// The announcement is out when the transport has it.
