@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/swimguard/memberlist/internal/testkit"
+	"github.com/swimguard/memberlist/internal/wire"
 )
 
 // loopback is the Config of a node on sockets.
@@ -288,6 +289,53 @@ func TestLeaveIsOutWhenItReturns(t *testing.T) {
 			m.mu.Unlock()
 		}
 	})
+}
+
+// Those who are told may not know yet who has joined only just now.
+func TestLeaveRightAfterJoinIsNoFailure(t *testing.T) {
+	for _, members := range []int{1, 3, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			var network MockNetwork
+			var nodes []*Memberlist
+			for i := range members {
+				nodes = append(nodes, start(t, testConfig(&network, string(rune('a'+i)))))
+				join(t, nodes[i], nodes[0])
+			}
+			time.Sleep(5 * time.Second)
+			brief := start(t, testConfig(&network, "brief"))
+			join(t, brief, nodes[0])
+			if err := brief.Leave(0); err != nil {
+				t.Fatal(err)
+			}
+			brief.Shutdown()
+			time.Sleep(20 * time.Second)
+			for _, m := range nodes {
+				if why, known := m.Explain("brief"); known && why.State != StateLeft {
+					t.Errorf("%s of %d: state %d", m.name, members, why.State)
+				}
+			}
+		})
+	}
+}
+
+// A goodbye is no longer than packets may be.
+func TestGoodbyesFitIntoAPacket(t *testing.T) {
+	for length, told := range map[int]bool{100: true, 800: false} {
+		s, now := loneCore(nil)
+		s.handleAlive(now, newcomer("b"))
+		n := s.self.node.clone()
+		n.Meta = make([]byte, length)
+		s.table.set(s.self, n, now)
+		s.p.packetRoom = 600
+		s.leave(now)
+		var fx effects
+		s.take(&fx)
+		d := fx.datagrams[len(fx.datagrams)-1]
+		alive := slices.ContainsFunc(fx.msgs[d.lo:d.hi], func(msg []byte) bool { return wire.Type(msg[0]) == wire.TypeAlive })
+		if last := fx.msgs[d.hi-1]; alive != told || wire.Type(last[0]) != wire.TypeDead {
+			t.Errorf("metadata of %d bytes: %d messages", length, d.hi-d.lo)
+		}
+	}
 }
 
 // What methods wait for ends with Shutdown, the transport too.

@@ -517,16 +517,27 @@ const goodbyeTold = 3
 // process that ends as soon as Leave returns must not have told only those whom
 // the network has lost the news for. The wait is over when all have answered,
 // or when the gossip about it has been sent as often as it is ever sent.
+//
+// Who has joined only just now may not be known to them yet, and they would not
+// care who leaves: so first of all they are told who it is, as far as there is
+// room.
 func (s *swim) sayGoodbye(wait ticket) {
 	told := s.choose(goodbyeTold, func(m *member) bool { return m != s.self && m.node.State == StateAlive })
 	s.goodbyes = make(map[uint32]ticket, len(told))
+	self := news{kind: wire.TypeAlive, about: s.self, incarnation: s.incarnation}
+	alive := self.appendTo(nil)
+	dead := wire.Dead{Incarnation: s.incarnation, Node: wire.Bytes(s.p.name), From: wire.Bytes(s.p.name)}.Append(nil)
 	for _, m := range told {
 		seq := s.newSeq()
 		s.goodbyes[seq] = wait
 		ping := wire.Ping{SeqNo: seq, Node: wire.Bytes(m.node.Name)}
 		ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
-		s.send(m.endpoint(), s.encoded(ping.Append(s.fx.buf)), datagram{checksum: m.node.PMax >= 5})
-		s.attach(wire.Dead{Incarnation: s.incarnation, Node: wire.Bytes(s.p.name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf))
+		msg := s.encoded(ping.Append(s.fx.buf))
+		s.send(m.endpoint(), msg, datagram{checksum: m.node.PMax >= 5})
+		if len(msg)+len(alive)+len(dead)+3*wire.CompoundPartLen <= s.p.packetRoom {
+			s.attach(append(s.fx.buf, alive...))
+		}
+		s.attach(append(s.fx.buf, dead...))
 	}
 }
 
