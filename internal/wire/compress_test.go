@@ -158,6 +158,7 @@ func TestTooShort(t *testing.T) {
 	}
 }
 
+// FuzzCompress packs all bytes in every way there is.
 func FuzzCompress(f *testing.F) {
 	for _, src := range samples(f) {
 		if len(src) < 2000 {
@@ -165,11 +166,13 @@ func FuzzCompress(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		b := AppendCompressed(nil, src)
-		checkCompressed(t, b, src)
+		checkLZW(t, src)
+		checkCompressed(t, AppendCompressed(nil, src), src)
+		checkCompressed(t, AppendSnappy(nil, src), src)
 	})
 }
 
+// FuzzDecompress unpacks all bytes in every way there is, and LZW as peers do.
 func FuzzDecompress(f *testing.F) {
 	for _, src := range samples(f) {
 		if len(src) < 2000 {
@@ -180,15 +183,18 @@ func FuzzDecompress(f *testing.F) {
 			f.Add(m.Algo, m.Buf)
 		}
 	}
-	f.Fuzz(func(t *testing.T, algo uint8, buf []byte) {
+	f.Fuzz(func(t *testing.T, other uint8, buf []byte) {
 		const limit = 10_000
-		m := Compressed{Algo: algo, Buf: buf}
-		got, err := Decompress(nil, &m, limit)
-		if len(got) > limit {
-			t.Fatalf("%d bytes, with a limit of %d", len(got), limit)
+		for _, algo := range []uint8{AlgoLZW, AlgoSnappy, other} {
+			got, err := Decompress(nil, &Compressed{Algo: algo, Buf: buf}, limit)
+			if len(got) > limit {
+				t.Fatalf("%d bytes, with a limit of %d", len(got), limit)
+			}
+			if err != nil && (got != nil || (err != ErrTooLarge && !errors.Is(err, ErrMalformed))) {
+				t.Fatalf("%d bytes, error %v", len(got), err)
+			}
 		}
-		if err != nil && (got != nil || (err != ErrTooLarge && !errors.Is(err, ErrMalformed))) {
-			t.Fatalf("%d bytes, error %v", len(got), err)
-		}
+		checkUnLZW(t, buf, 10)
+		checkUnLZW(t, buf, limit)
 	})
 }

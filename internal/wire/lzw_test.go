@@ -109,19 +109,6 @@ func TestLZWWithoutClearCodes(t *testing.T) {
 	}
 }
 
-func FuzzLZW(f *testing.F) {
-	for _, src := range samples(f) {
-		if len(src) < 2000 {
-			f.Add(src)
-			f.Add(appendLZW(nil, src))
-		}
-	}
-	f.Fuzz(func(t *testing.T, src []byte) {
-		checkLZW(t, src)
-		checkUnLZW(t, src, 10)
-	})
-}
-
 // BenchmarkLZW compares with compress/lzw at its best: made once, and with
 // readers and writers of memory.
 func BenchmarkLZW(b *testing.B) {

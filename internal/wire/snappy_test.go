@@ -84,14 +84,3 @@ func TestSnappyForms(t *testing.T) {
 		}
 	}
 }
-
-func FuzzSnappy(f *testing.F) {
-	for _, src := range samples(f) {
-		if len(src) < 2000 {
-			f.Add(src)
-		}
-	}
-	f.Fuzz(func(t *testing.T, src []byte) {
-		checkCompressed(t, AppendSnappy(nil, src), src)
-	})
-}
