@@ -59,7 +59,7 @@ func TestRelaysAreBounded(t *testing.T) {
 	s.handleAlive(now, newcomer("b"))
 	b := s.table.named("b").endpoint()
 	ask := func() {
-		s.handleIndirectPing(now, b, &wire.IndirectPing{
+		s.handleIndirectPing(now, &b, &wire.IndirectPing{
 			Node: []byte("c"), Target: []byte{10, 0, 0, 8}, Port: 7946,
 			SourceNode: []byte("b"), SourceAddr: []byte{10, 0, 0, 9}, SourcePort: 7946,
 		})
@@ -83,16 +83,16 @@ func TestStuckDestinationsAreBounded(t *testing.T) {
 		tap.write = func([]byte, Address) error { <-stop; return nil }
 		m := start(t, c)
 		for i := range writerPeers {
-			if err := m.pushPacket(endpoint{host: fmt.Sprint(i)}, outPacket{buf: []byte("x")}); err != nil {
+			if err := m.pushPacket(&endpoint{host: fmt.Sprint(i)}, outPacket{buf: []byte("x")}); err != nil {
 				t.Fatalf("%d destinations: %v", i+1, err)
 			}
 		}
-		if err := m.pushPacket(endpoint{host: "one more"}, outPacket{buf: []byte("x")}); !errors.Is(err, errWriteQueueFull) {
+		if err := m.pushPacket(&endpoint{host: "one more"}, outPacket{buf: []byte("x")}); !errors.Is(err, errWriteQueueFull) {
 			t.Errorf("one more: %v", err)
 		}
 		close(stop)
 		synctest.Wait()
-		if err := m.pushPacket(endpoint{host: "one more"}, outPacket{buf: []byte("x")}); err != nil {
+		if err := m.pushPacket(&endpoint{host: "one more"}, outPacket{buf: []byte("x")}); err != nil {
 			t.Errorf("when all are done: %v", err)
 		}
 	})

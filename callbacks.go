@@ -2,6 +2,7 @@ package memberlist
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,19 +98,21 @@ func (m *Memberlist) ackPayload() []byte {
 		return nil
 	}
 	defer m.callbacks.leave()
-	defer m.timeQuery("AckPayload", time.Now())
+	defer m.timeQuery("AckPayload", 1, time.Now())
 	return d.AckPayload()
 }
 
 // userBroadcasts asks for messages that fill a packet. They belong to the user.
-// now is when they are asked for.
+// now is when they are asked for, or zero if that is not to be timed.
 func (m *Memberlist) userBroadcasts(room int, now time.Time) [][]byte {
 	d := m.config.Delegate
 	if d == nil || room <= userOverhead || !m.callbacks.enter() {
 		return nil
 	}
 	defer m.callbacks.leave()
-	defer m.timeQuery("GetBroadcasts", now)
+	if !now.IsZero() {
+		defer m.timeQuery("GetBroadcasts", 1, now)
+	}
 	return d.GetBroadcasts(userOverhead, room)
 }
 
@@ -117,8 +120,8 @@ func (m *Memberlist) userBroadcasts(room int, now time.Time) [][]byte {
 // for its length and one for its type.
 const userOverhead = 3
 
-// timeQuery complains about a query that made packets wait.
-func (m *Memberlist) timeQuery(name string, began time.Time) {
+// timeQuery complains about a query, or several in a row, that made packets wait.
+func (m *Memberlist) timeQuery(name string, times int, began time.Time) {
 	took := time.Since(began)
 	if took <= slowQuery {
 		return
@@ -126,6 +129,9 @@ func (m *Memberlist) timeQuery(name string, began time.Time) {
 	m.slowQueries.Add(1)
 	m.meter.dropped("slow query")
 	if m.log.limited(logSlow) {
+		if times > 1 {
+			name = fmt.Sprintf("%s, %d times,", name, times)
+		}
 		m.log.warnf("%s took %v; it must not block, because packets wait for it", name, took)
 	}
 }
@@ -193,7 +199,7 @@ func (m *Memberlist) askSelection() (sel selection) {
 		return selection{}
 	}
 	defer m.callbacks.leave()
-	defer m.timeQuery("SelectNodes", time.Now())
+	defer m.timeQuery("SelectNodes", 1, time.Now())
 	m.mu.Lock()
 	states := m.swim.appendNodeStates(m.clock.now(), nil)
 	m.mu.Unlock()

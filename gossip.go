@@ -27,12 +27,21 @@ func (s *swim) encoded(buf []byte) []byte {
 	return buf[from:len(buf):len(buf)]
 }
 
-// send emits msg alone, with the properties of d.
-func (s *swim) send(to endpoint, msg []byte, d datagram) {
-	d.to, d.lo = to, len(s.fx.msgs)
-	s.fx.msgs = append(s.fx.msgs, msg)
-	d.hi = len(s.fx.msgs)
-	s.fx.datagrams = append(s.fx.datagrams, d)
+// emit emits msg alone and returns the datagram, for the caller to say where it
+// goes and how: filled in where it lies, a ping takes an eighth less.
+func (s *swim) emit(msg []byte) *datagram {
+	fx := &s.fx
+	at := len(fx.msgs)
+	fx.msgs = append(fx.msgs, msg)
+	fx.datagrams = append(fx.datagrams, datagram{lo: at, hi: at + 1})
+	return &fx.datagrams[len(fx.datagrams)-1]
+}
+
+// send emits msg alone to somebody.
+func (s *swim) send(to endpoint, msg []byte) *datagram {
+	d := s.emit(msg)
+	d.to = to
+	return d
 }
 
 // attach adds a message to the datagram sent last, given as for encoded.
@@ -43,7 +52,7 @@ func (s *swim) attach(buf []byte) {
 
 // sendPiggyback emits msg with as much gossip as fits behind it.
 func (s *swim) sendPiggyback(to endpoint, msg []byte, seq uint32) {
-	s.send(to, msg, datagram{seq: seq})
+	s.send(to, msg).seq = seq
 	s.fill()
 }
 

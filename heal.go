@@ -132,7 +132,7 @@ func (s *swim) healRound(now time.Time) {
 		h.attempts[seq] = to
 		ping := wire.Ping{SeqNo: seq, Node: wire.Bytes(n.Name)}
 		ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
-		s.send(to, s.encoded(ping.Append(s.fx.buf)), datagram{checksum: n.PMax >= 5})
+		s.send(to, s.encoded(ping.Append(s.fx.buf))).checksum = n.PMax >= 5
 	} else {
 		s.dial(dial{kind: dialSeed}, nil)
 	}
@@ -158,5 +158,5 @@ func (s *swim) healed(now time.Time, to endpoint) {
 	}
 	n := s.self.node
 	a := wire.Alive{Incarnation: s.incarnation, Node: wire.Bytes(n.Name), Addr: n.Addr, Port: n.Port, Meta: n.Meta, Vsn: n.vsn()}
-	s.send(to, s.encoded(a.Append(s.fx.buf)), datagram{})
+	s.send(to, s.encoded(a.Append(s.fx.buf)))
 }

@@ -442,7 +442,7 @@ func TestPeerThatBlocksTheTransportHoldsUpNobodyElse(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := a.pushPacket(endpoint{host: blocking.stuck}, outPacket{buf: make([]byte, writerBytes+1)}); err != nil {
+		if err := a.pushPacket(&endpoint{host: blocking.stuck}, outPacket{buf: make([]byte, writerBytes+1)}); err != nil {
 			t.Error("the first packet to a destination was refused:", err)
 		}
 		if find(c, "a") == nil {
@@ -463,18 +463,18 @@ func TestPacketsForAStuckDestinationAreBounded(t *testing.T) {
 		var err error
 		n := 0
 		for ; err == nil && n < 2*writerPackets; n++ {
-			err = m.pushPacket(to, outPacket{buf: []byte("x")})
+			err = m.pushPacket(&to, outPacket{buf: []byte("x")})
 			synctest.Wait()
 		}
 		if !errors.Is(err, errWriteQueueFull) || n < writerPackets {
 			t.Errorf("%v after %d packets", err, n)
 		}
-		if err := m.pushPacket(endpoint{host: "y"}, outPacket{buf: []byte("x")}); err != nil {
+		if err := m.pushPacket(&endpoint{host: "y"}, outPacket{buf: []byte("x")}); err != nil {
 			t.Error("another destination:", err)
 		}
 		close(stop)
 		m.writers.flush(context.Background())
-		if err := m.pushPacket(to, outPacket{buf: []byte("x")}); err != nil {
+		if err := m.pushPacket(&to, outPacket{buf: []byte("x")}); err != nil {
 			t.Error("after it got going again:", err)
 		}
 	})

@@ -142,7 +142,8 @@ func TestTellingTheAccusedIsOneMessage(t *testing.T) {
 		s.table.set(b, n, now)
 		s.gossip.clear(&s.fx)
 		s.fx.reset()
-		s.handlePing(now, b.endpoint(), &wire.Ping{SeqNo: 1, Node: []byte("me"), SourceAddr: n.Addr, SourcePort: n.Port, SourceNode: []byte("m1")}, nil)
+		source := b.endpoint()
+		s.handlePing(now, &source, &wire.Ping{SeqNo: 1, Node: []byte("me"), SourceAddr: n.Addr, SourcePort: n.Port, SourceNode: []byte("m1")}, nil)
 		want := 2
 		if state == StateAlive {
 			want = 1

@@ -110,7 +110,7 @@ func (s *swim) pingKnown(v *move) {
 	if v.member != s.self { // the other owner of our name would answer itself
 		ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
 	}
-	s.send(s.known(v), s.encoded(ping.Append(s.fx.buf)), datagram{})
+	s.send(s.known(v), s.encoded(ping.Append(s.fx.buf)))
 }
 
 // moveLate asks once more, or decides.

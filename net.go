@@ -13,7 +13,8 @@ import (
 	"github.com/swimguard/memberlist/internal/wire"
 )
 
-// The way of a packet, on one call stack and one packet at a time:
+// The way of a packet, on one call stack and one packet at a time, but for those
+// that wait in a channel, which share a step:
 //
 //	Transport → cut label → open → check sum → split and decompress → decode
 //	          → ask the user → step
@@ -45,6 +46,9 @@ const (
 
 	// packetBatch is how many messages are handled in one step.
 	packetBatch = 32
+
+	// packetBurst is how many packets may share a step.
+	packetBurst = 16
 )
 
 var (
@@ -65,13 +69,9 @@ func (m *Memberlist) packetLoop() {
 		var p *Packet
 		ok := true
 		select {
-		case p, ok = <-packets: // what waits already costs half as much to take this way
-		default:
-			select {
-			case p, ok = <-packets:
-			case <-m.stop:
-				return
-			}
+		case p, ok = <-packets:
+		case <-m.stop:
+			return
 		}
 		switch {
 		case !ok:
@@ -83,19 +83,34 @@ func (m *Memberlist) packetLoop() {
 			default:
 			}
 		case p != nil:
-			m.receive(p)
+			m.receiveWaiting(p, packets)
 		}
 	}
 }
 
 // receive handles a packet, which may be used again afterwards, or drops it
 // once Shutdown has been called. It may have to wait for its turn.
-func (m *Memberlist) receive(p *Packet) {
-	m.reader.turn.Lock()
-	defer m.reader.turn.Unlock()
-	if !m.closing.Load() {
-		m.reader.handle(p)
+func (m *Memberlist) receive(p *Packet) { m.receiveWaiting(p, nil) }
+
+// receiveWaiting is receive for a packet and those that wait behind it in the
+// channel's buffer. They share a step, which costs as much as the rest of a ping.
+func (m *Memberlist) receiveWaiting(p *Packet, behind <-chan *Packet) {
+	r := &m.reader
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	slow := m.slowQueries.Load()
+	for n := 1; p != nil && !m.closing.Load(); n++ {
+		r.take(p)
+		p = nil
+		// User code that takes its time must not hold up what came before.
+		if n < packetBurst && len(behind) > 0 && m.config.Alive == nil && m.slowQueries.Load() == slow {
+			select {
+			case p = <-behind:
+			default:
+			}
+		}
 	}
+	r.flush()
 }
 
 // packetReader takes packets apart, one at a time.
@@ -121,6 +136,8 @@ type packetReader struct {
 // packet.
 type inbound struct {
 	kind     wire.Type
+	from     endpoint  // ping, indirect ping, nack: where it came from
+	received time.Time // ack: when
 	ping     wire.Ping
 	payload  []byte // ping: what the user adds to the ack
 	indirect wire.IndirectPing
@@ -133,6 +150,13 @@ type inbound struct {
 
 // handle does all that a packet asks for.
 func (r *packetReader) handle(p *Packet) {
+	r.take(p)
+	r.flush()
+}
+
+// take takes a packet apart, and leaves messages in the batch if nothing in the
+// packet must come after them.
+func (r *packetReader) take(p *Packet) {
 	r.source, r.from, r.received = p.From, sourceEndpoint(p.From), p.Timestamp
 	if r.received.IsZero() {
 		r.received = time.Now()
@@ -143,7 +167,9 @@ func (r *packetReader) handle(p *Packet) {
 
 	if body, ok := r.unwrap(p.Buf); ok {
 		r.dispatch(body, 0)
-		r.flush()
+		if len(r.users)+len(r.deads) > 0 {
+			r.flush()
+		}
 		if len(r.users) > 0 && r.m.config.Delegate != nil {
 			r.m.pushUsers(r.users, from(r.from))
 			// The user may pass them on: ask soon, not at the next tick.
@@ -157,7 +183,6 @@ func (r *packetReader) handle(p *Packet) {
 				r.malformed(err)
 			}
 		}
-		r.flush()
 	}
 	clear(r.users)
 	clear(r.deads)
@@ -309,6 +334,7 @@ func (r *packetReader) decode(kind wire.Type, body []byte) (err error) {
 	case wire.TypePing:
 		if _, err = in.ping.Decode(body); err == nil {
 			keep, err = r.allowPing()
+			in.from = r.from
 		}
 		if keep && err == nil && r.m.isForUs(in.ping.Node) {
 			in.payload = r.m.ackPayload()
@@ -316,11 +342,14 @@ func (r *packetReader) decode(kind wire.Type, body []byte) (err error) {
 	case wire.TypeIndirectPing:
 		if _, err = in.indirect.Decode(body); err == nil {
 			keep, err = r.allowPing()
+			in.from = r.from
 		}
 	case wire.TypeAck:
 		_, err = in.ack.Decode(body)
+		in.received = r.received
 	case wire.TypeNack:
 		_, err = in.nack.Decode(body)
+		in.from = r.from
 	case wire.TypeAlive:
 		if _, err = in.alive.Decode(body); err == nil {
 			keep = r.m.sourceAllowed(r.source) && r.m.admit(&in.alive)
@@ -361,13 +390,13 @@ func (r *packetReader) flush() {
 			in := &r.batch[i]
 			switch in.kind {
 			case wire.TypePing:
-				s.handlePing(now, r.from, &in.ping, in.payload)
+				s.handlePing(now, &in.from, &in.ping, in.payload)
 			case wire.TypeIndirectPing:
-				s.handleIndirectPing(now, r.from, &in.indirect)
+				s.handleIndirectPing(now, &in.from, &in.indirect)
 			case wire.TypeAck:
-				s.handleAck(now, r.received, &in.ack)
+				s.handleAck(now, in.received, &in.ack)
 			case wire.TypeNack:
-				s.handleNack(now, r.from, &in.nack)
+				s.handleNack(now, in.from, &in.nack)
 			case wire.TypeAlive:
 				s.handleAlive(now, &in.alive)
 			case wire.TypeSuspect:

@@ -82,9 +82,11 @@ func pingPacket(name string, seq uint32) *Packet {
 // gossip.
 func befriend(m *Memberlist) {
 	m.step(func(s *swim, now time.Time) {
-		s.handleAlive(now, &wire.Alive{Incarnation: 1, Node: []byte("friend"), Addr: []byte{127, 0, 0, 1}, Port: 1, Vsn: []byte{1, 5, 2, 0, 0, 0}})
+		s.handleAlive(now, &friend)
 	})
 }
+
+var friend = wire.Alive{Incarnation: 1, Node: []byte("friend"), Addr: []byte{127, 0, 0, 1}, Port: 1, Vsn: []byte{1, 5, 2, 0, 0, 0}}
 
 // Regressions 45 to 48 and 53: whatever a delegate adds, acks arrive.
 func TestUserBroadcastsNeverDamageWhatTheyRideOn(t *testing.T) {
@@ -654,3 +656,108 @@ func TestPacketPathAllocatesLittle(t *testing.T) {
 		}
 	}
 }
+
+// held starts a node that has taken a packet and stays at it, while others wait in
+// the channel's buffer. release lets it go on.
+func held(t *testing.T, c *Config, tap *tapTransport, waiting ...*Packet) (m *Memberlist, release func()) {
+	t.Helper()
+	tap.packets = make(chan *Packet, len(waiting))
+	gate := make(chan struct{})
+	c.Delegate.(*userDelegate).broadcasts = func(int, int) [][]byte { <-gate; return nil }
+	m = start(t, c)
+	befriend(m)
+	silence(m)
+	tap.packets <- pingPacket("a", 0)
+	time.Sleep(time.Second)
+	for _, p := range waiting {
+		tap.packets <- p
+	}
+	return m, func() { close(gate) }
+}
+
+// TestPacketsThatWaitKeepTheirOrder: they share steps, but what they ask for is
+// done in the order in which they came.
+func TestPacketsThatWaitKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tap := tapConfig("a")
+		d := &userDelegate{}
+		c.Delegate = d
+		const n = 5 * packetBurst
+		var waiting []*Packet
+		var want []string
+		for i := 1; i <= n; i++ {
+			p := pingPacket("a", uint32(i))
+			switch i % 20 {
+			case 3:
+				p.Buf = wire.AppendCompound(nil, [][]byte{p.Buf, {byte(wire.TypeUser), byte(i)}})
+				want = append(want, fmt.Sprintf("NotifyMsg %02x", i))
+			case 7: // a batch is full in the middle of a burst
+				p.Buf = wire.AppendCompound(nil, append(slices.Repeat([][]byte{friend.Append(nil)}, packetBatch), p.Buf))
+			}
+			waiting = append(waiting, p)
+		}
+		_, release := held(t, c, tap, waiting...)
+		d.take()
+		release()
+		synctest.Wait()
+		sent := readBack(t, c, tap.take())
+		if len(sent) != 1+n {
+			t.Fatalf("%d packets, want %d", len(sent), 1+n)
+		}
+		for i, packet := range sent {
+			if !slices.Equal(packet.acks, []uint32{uint32(i)}) {
+				t.Fatalf("packet %d acknowledges %v", i, packet.acks)
+			}
+		}
+		if calls := d.take(); !slices.Equal(calls, want) {
+			t.Errorf("%q, want %q", calls, want)
+		}
+	})
+}
+
+// TestSlowUserCodeDoesNotDelayWhatCameBefore: packets that wait share steps, but
+// not with one that user code takes its time over.
+func TestSlowUserCodeDoesNotDelayWhatCameBefore(t *testing.T) {
+	const slow = 2 * slowQuery
+	for _, test := range []struct {
+		name string
+		set  func(*Config)
+		last *Packet
+		want []time.Duration // when acks are sent
+	}{
+		{
+			"AliveDelegate", func(c *Config) { c.Alive = slowAlive(slow) },
+			&Packet{Buf: friend.Append(nil), From: &MockAddress{port: 1}},
+			[]time.Duration{0, 0, 0},
+		},
+		{
+			"PingDelegate", func(c *Config) { c.Ping = ackFunc(func() []byte { time.Sleep(slow); return nil }) },
+			pingPacket("a", 3),
+			[]time.Duration{0, slow, 2 * slow, 3 * slow},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, tap := tapConfig("a")
+				c.Delegate = &userDelegate{}
+				test.set(c)
+				var released time.Time
+				var sent []time.Duration
+				tap.write = func([]byte, Address) error { sent = append(sent, time.Since(released)); return nil }
+				_, release := held(t, c, tap, pingPacket("a", 1), pingPacket("a", 2), test.last)
+				released = time.Now()
+				release()
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if !slices.Equal(sent, test.want) {
+					t.Errorf("acks after %v, want %v", sent, test.want)
+				}
+			})
+		})
+	}
+}
+
+// slowAlive is an AliveDelegate that takes its time.
+type slowAlive time.Duration
+
+func (d slowAlive) NotifyAlive(*Node) error { time.Sleep(time.Duration(d)); return nil }

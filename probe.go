@@ -185,10 +185,11 @@ func (s *swim) pingTarget(p *probe, seq uint32) {
 	case m.node.State != StateAlive && s.p.has(mechBuddy):
 		// The suspect hears of the accusation with the ping and can refute at
 		// once (Lifeguard, section IV-C: the buddy system).
-		s.send(m.endpoint(), msg, datagram{seq: seq, checksum: m.node.PMax >= 5})
+		d := s.send(m.endpoint(), msg)
+		d.seq, d.checksum = seq, m.node.PMax >= 5
 		s.attach(wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf))
 	case seq != p.seq:
-		s.send(m.endpoint(), msg, datagram{seq: seq})
+		s.send(m.endpoint(), msg).seq = seq
 	default:
 		s.sendPiggyback(m.endpoint(), msg, seq)
 	}
@@ -415,14 +416,14 @@ func (s *swim) nacked(now time.Time, from endpoint, p *probe) bool {
 }
 
 // handlePing answers a ping. from is where the packet came from.
-func (s *swim) handlePing(now time.Time, from endpoint, m *wire.Ping, ackPayload []byte) {
+func (s *swim) handlePing(now time.Time, from *endpoint, m *wire.Ping, ackPayload []byte) {
 	s.heard(now)
 	if len(m.Node) > 0 && string(m.Node) != s.p.name {
 		s.trace(traceEvent{kind: traceOtherNode, node: string(m.Node[:min(len(m.Node), maxNameLen)]), from: from.String()})
 		return
 	}
-	to, member := s.replyTo(from, m.SourceAddr, m.SourcePort, m.SourceNode)
-	s.send(to, s.encoded(wire.Ack{SeqNo: m.SeqNo, Payload: ackPayload}.Append(s.fx.buf)), datagram{})
+	d := s.emit(s.encoded(wire.Ack{SeqNo: m.SeqNo, Payload: ackPayload}.Append(s.fx.buf)))
+	member := s.replyTo(&d.to, from, m.SourceAddr, m.SourcePort, m.SourceNode)
 	if member != nil {
 		s.accuse(member)
 		s.fill()
@@ -452,33 +453,36 @@ func (s *swim) reply(to endpoint, member bool, msg []byte) {
 	if member {
 		s.sendPiggyback(to, msg, 0)
 	} else {
-		s.send(to, msg, datagram{})
+		s.send(to, msg)
 	}
 }
 
-// replyTo is where an answer goes, and the member who lives there, if any. The
-// claimed source is believed when it is that member's address or lies on the
-// host that sent the packet. Otherwise the answer goes back where the packet
-// came from: a forged source cannot direct it at third parties.
-func (s *swim) replyTo(from endpoint, addr []byte, port uint16, name []byte) (to endpoint, known *member) {
+// replyTo fills in where an answer goes, and returns the member who lives there,
+// if any. The claimed source is believed when it is that member's address or lies
+// on the host that sent the packet. Otherwise the answer goes back where the
+// packet came from: a forged source cannot direct it at third parties.
+func (s *swim) replyTo(to, from *endpoint, addr []byte, port uint16, name []byte) *member {
 	var claimed netip.AddrPort
 	if port != 0 {
 		claimed = addrPort(addr, port)
 	}
 	m := s.table.find(name)
 	if m != nil {
-		if mine := m.endpoint(); claimed == mine.addr || !claimed.IsValid() && from.addr == mine.addr {
-			return mine, m
+		to.name = m.node.Name
+		if mine := m.endpoint().addr; claimed == mine || !claimed.IsValid() && from.addr == mine {
+			to.addr = mine
+			return m
 		}
-		from.name = m.node.Name
 	} else if len(name) <= maxNameLen {
-		from.name = string(name)
+		to.name = string(name)
 	}
 	// A custom transport may have no IP address for the sender to compare with.
 	if claimed.IsValid() && (!from.addr.IsValid() || claimed.Addr() == from.addr.Addr()) {
-		from.addr, from.host = claimed, ""
+		to.addr = claimed
+	} else {
+		to.addr, to.host = from.addr, from.host
 	}
-	return from, nil
+	return nil
 }
 
 // relay is a ping that we sent on behalf of another member.
@@ -494,9 +498,10 @@ type relay struct {
 
 // handleIndirectPing pings a target for another member. At least one of the
 // two must be known here: strangers cannot use us to reach strangers.
-func (s *swim) handleIndirectPing(now time.Time, from endpoint, m *wire.IndirectPing) {
+func (s *swim) handleIndirectPing(now time.Time, from *endpoint, m *wire.IndirectPing) {
 	s.heard(now)
-	to, member := s.replyTo(from, m.SourceAddr, m.SourcePort, m.SourceNode)
+	var to endpoint
+	member := s.replyTo(&to, from, m.SourceAddr, m.SourcePort, m.SourceNode)
 	target := endpoint{addr: addrPort(m.Target, s.portOf(m.Port))}
 	known := s.table.find(m.Node)
 	there := known != nil && known.endpoint().addr == target.addr

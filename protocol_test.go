@@ -59,12 +59,14 @@ func (r *protocolRunner) run(c script.Command) string {
 		from := c.Arg("from", "b")
 		m := wire.Ping{SeqNo: r.num(c, "seq", "1"), Node: []byte(c.Arg("node", "me"))}
 		m.SourceAddr, m.SourcePort, m.SourceNode = addrOf(c.Arg("claim", from)), 7946, []byte(c.Arg("name", from))
-		r.s.handlePing(r.now, endpointOf(from), &m, []byte(c.Arg("payload", "")))
+		source := endpointOf(from)
+		r.s.handlePing(r.now, &source, &m, []byte(c.Arg("payload", "")))
 	case "indirect":
 		from, target := c.Arg("from", "b"), c.Arg("target", "c")
 		m := wire.IndirectPing{SeqNo: r.num(c, "seq", "1"), Target: addrOf(target), Port: 7946, Node: []byte(target), Nack: c.Arg("nack", "yes") == "yes"}
 		m.SourceAddr, m.SourcePort, m.SourceNode = addrOf(from), 7946, []byte(from)
-		r.s.handleIndirectPing(r.now, endpointOf(from), &m)
+		source := endpointOf(from)
+		r.s.handleIndirectPing(r.now, &source, &m)
 	case "ack":
 		r.s.handleAck(r.now, r.now, &wire.Ack{SeqNo: r.num(c, "seq", "1"), Payload: []byte(c.Arg("payload", ""))})
 	case "nack":

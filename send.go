@@ -49,15 +49,15 @@ func (p *packet) large() bool {
 
 // sendDatagram sends a packet that a step asks for, put together in p, with user
 // broadcasts in the room that is left, which are asked for now. p is empty, and
-// is again afterwards. direct says that the caller may wait for the transport.
+// is again afterwards. direct says that the caller may wait for the transport. If
+// now is zero the caller sees to it how long the Delegate takes.
 func (m *Memberlist) sendDatagram(p *packet, d *datagram, msgs [][]byte, now time.Time, direct bool) error {
 	defer p.reset()
 	p.parts = append(p.parts, msgs...)
 	if d.room > userOverhead {
 		m.fill(p, d.room, now)
 	}
-	o := outgoing{to: d.to, checksum: d.checksum, seq: d.seq, direct: direct}
-	err := m.sendParts(p, p.parts, o)
+	err := m.sendParts(p, d, p.parts, direct)
 	// What a delegate returned in excess of the room goes into packets of its
 	// own: the ping or ack in the first one must arrive.
 	for len(p.rest) > 0 {
@@ -70,8 +70,9 @@ func (m *Memberlist) sendDatagram(p *packet, d *datagram, msgs [][]byte, now tim
 			left -= size
 			n++
 		}
-		o.seq = 0
-		if restErr := m.sendParts(p, p.rest[:n], o); err == nil && d.seq == 0 {
+		rest := *d
+		rest.seq = 0
+		if restErr := m.sendParts(p, &rest, p.rest[:n], direct); err == nil && d.seq == 0 {
 			err = restErr
 		}
 		p.rest = p.rest[n:]
@@ -106,38 +107,31 @@ func (m *Memberlist) fill(p *packet, room int, now time.Time) {
 	p.rest = rest
 }
 
-// outgoing is where a packet goes and how.
-type outgoing struct {
-	to       endpoint
-	checksum bool
-	seq      uint32 // non-zero: report a write that fails later
-	direct   bool   // wait for the transport, whatever it does
-}
-
-// sendParts sends messages in as few packets as the format allows.
-func (m *Memberlist) sendParts(p *packet, parts [][]byte, o outgoing) error {
+// sendParts sends messages, in as few packets as the format allows, to where d
+// goes.
+func (m *Memberlist) sendParts(p *packet, d *datagram, parts [][]byte, direct bool) error {
 	if len(parts) == 0 {
 		return nil
 	}
-	if err := m.nameRequired(o.to); err != nil {
+	if err := m.nameRequired(d.to); err != nil {
 		return err
 	}
 	for len(parts) > wire.MaxCompoundParts {
-		if err := m.sendPacket(p, parts[:wire.MaxCompoundParts], o); err != nil {
+		if err := m.sendPacket(p, d, parts[:wire.MaxCompoundParts], direct); err != nil {
 			return err
 		}
 		parts = parts[wire.MaxCompoundParts:]
 	}
-	return m.sendPacket(p, parts, o)
+	return m.sendPacket(p, d, parts, direct)
 }
 
 // sendPacket frames messages that fit into one packet, and sends it.
-func (m *Memberlist) sendPacket(p *packet, parts [][]byte, o outgoing) error {
+func (m *Memberlist) sendPacket(p *packet, d *datagram, parts [][]byte, direct bool) error {
 	var buf []byte // which a transport that is not ours may keep
 	if m.udp != nil {
 		buf = p.buf[:0]
 	}
-	buf, labelled, err := m.frame(p, buf, parts, o.checksum)
+	buf, labelled, err := m.frame(p, buf, parts, d.checksum)
 	if err != nil {
 		return err
 	}
@@ -147,16 +141,16 @@ func (m *Memberlist) sendPacket(p *packet, parts [][]byte, o outgoing) error {
 		if len(buf) > udpPayloadMax {
 			return messageTooLarge(len(buf), udpPayloadMax)
 		}
-		if o.to.addr.IsValid() {
-			return m.udp.writeAddrPort(buf, o.to.addr)
+		if d.to.addr.IsValid() {
+			return m.udp.writeAddrPort(buf, d.to.addr)
 		}
-		_, err := m.udp.WriteTo(buf, o.to.host)
+		_, err := m.udp.WriteTo(buf, d.to.host)
 		return err
 	}
-	if o.direct {
-		return m.writeForeign(buf, Address{Addr: o.to.String(), Name: o.to.name})
+	if direct {
+		return m.writeForeign(buf, Address{Addr: d.to.String(), Name: d.to.name})
 	}
-	return m.pushPacket(o.to, outPacket{buf: buf, seq: o.seq})
+	return m.pushPacket(&d.to, outPacket{buf: buf, seq: d.seq})
 }
 
 // frame puts one packet made of parts into buf, which is empty, or into more
@@ -358,5 +352,5 @@ func (m *Memberlist) sendUser(to endpoint, checksum bool, msg []byte) error {
 	defer p.release()
 	p.users = append(append(p.users, byte(wire.TypeUser)), msg...)
 	p.parts = append(p.parts, p.users)
-	return m.sendPacket(p, p.parts, outgoing{to: to, checksum: checksum, direct: true})
+	return m.sendPacket(p, &datagram{to: to, checksum: checksum}, p.parts, true)
 }

@@ -85,12 +85,12 @@ func (c *simCluster) handle(n, from *simNode, msg []byte) {
 	case wire.TypePing:
 		var m wire.Ping
 		if _, err = m.Decode(body); err == nil {
-			n.core.handlePing(now, source, &m, nil)
+			n.core.handlePing(now, &source, &m, nil)
 		}
 	case wire.TypeIndirectPing:
 		var m wire.IndirectPing
 		if _, err = m.Decode(body); err == nil {
-			n.core.handleIndirectPing(now, source, &m)
+			n.core.handleIndirectPing(now, &source, &m)
 		}
 	case wire.TypeAck:
 		var m wire.Ack

@@ -142,7 +142,7 @@ func TestSimCheckerNotices(t *testing.T) {
 			}
 		}, "time of"},
 		{"packet too long", func(c *simCluster, n *simNode) {
-			n.core.send(other(n).endpoint(), make([]byte, 1000), datagram{})
+			n.core.send(other(n).endpoint(), make([]byte, 1000))
 			n.core.fx.msgs = append(n.core.fx.msgs, make([]byte, 500))
 			n.core.fx.datagrams[0].hi++
 		}, "packet of"},

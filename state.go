@@ -222,7 +222,7 @@ func (s *swim) hearsay(now time.Time, m *member, incarnation uint32) {
 	}
 	s.beginSuspicion(now, m, incarnation, "")
 	accusation := wire.Suspect{Incarnation: incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}
-	s.send(m.endpoint(), s.encoded(accusation.Append(s.fx.buf)), datagram{checksum: m.node.PMax >= 5})
+	s.send(m.endpoint(), s.encoded(accusation.Append(s.fx.buf))).checksum = m.node.PMax >= 5
 }
 
 func (s *swim) beginSuspicion(now time.Time, m *member, incarnation uint32, accuser string) *suspicion {
@@ -533,7 +533,7 @@ func (s *swim) sayGoodbye(wait ticket) {
 		ping := wire.Ping{SeqNo: seq, Node: wire.Bytes(m.node.Name)}
 		ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
 		msg := s.encoded(ping.Append(s.fx.buf))
-		s.send(m.endpoint(), msg, datagram{checksum: m.node.PMax >= 5})
+		s.send(m.endpoint(), msg).checksum = m.node.PMax >= 5
 		if len(msg)+len(alive)+len(dead)+3*wire.CompoundPartLen <= s.p.packetRoom {
 			s.attach(append(s.fx.buf, alive...))
 		}

@@ -38,8 +38,8 @@ type Packet struct {
 //   - A packet is at most Config.UDPBufferSize bytes long, unless the program
 //     itself sends a longer message.
 //   - Both channels are read until Shutdown returns, never more than one item
-//     at a time, and what is taken from them is closed or dropped by the
-//     library.
+//     at a time, but for packets that wait in a buffer. What is taken from them
+//     is closed or dropped by the library.
 //   - Of a stream only SetDeadline, Read, Write, Close and RemoteAddr are used,
 //     and one exchange on it is over within Config.TCPTimeout for each
 //     direction.

@@ -84,7 +84,7 @@ func (s *swim) pingLast(l *lastLook) {
 	m, sp := l.member, l.member.rare().suspicion
 	ping := wire.Ping{SeqNo: l.seq, Node: wire.Bytes(m.node.Name)}
 	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
-	s.send(m.endpoint(), s.encoded(ping.Append(s.fx.buf)), datagram{checksum: m.node.PMax >= 5})
+	s.send(m.endpoint(), s.encoded(ping.Append(s.fx.buf))).checksum = m.node.PMax >= 5
 	if !sp.verdict {
 		s.attach(wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf))
 	} else {

@@ -62,11 +62,11 @@ type outPacket struct {
 
 // pushPacket queues a packet, and starts a goroutine for its destination when
 // there is none.
-func (m *Memberlist) pushPacket(to endpoint, p outPacket) error {
+func (m *Memberlist) pushPacket(to *endpoint, p outPacket) error {
 	w := &m.writers
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	peer := w.peers[to]
+	peer := w.peers[*to]
 	if peer != nil {
 		if len(peer.queue)-peer.head >= writerPackets || peer.bytes+len(p.buf) > writerBytes {
 			return errWriteQueueFull
@@ -86,12 +86,12 @@ func (m *Memberlist) pushPacket(to endpoint, p outPacket) error {
 		peer = new(writer)
 		peer.loop = func() { m.writeLoop(peer) }
 	}
-	peer.to, peer.addr = to, Address{Addr: w.text(to), Name: to.name}
+	peer.to, peer.addr = *to, Address{Addr: w.text(to), Name: to.name}
 	peer.push(p)
 	if w.peers == nil {
 		w.peers = make(map[endpoint]*writer)
 	}
-	w.peers[to] = peer
+	w.peers[*to] = peer
 	go peer.loop()
 	return nil
 }
@@ -109,7 +109,7 @@ func (w *writer) push(p outPacket) {
 }
 
 // text is to.String(), remembered.
-func (w *writers) text(to endpoint) string {
+func (w *writers) text(to *endpoint) string {
 	if !to.addr.IsValid() {
 		return to.host
 	}
