@@ -63,7 +63,9 @@ type Delegate interface {
 // when its event has been delivered, so whoever sees a new member finds that
 // NotifyJoin has returned, and inside NotifyJoin(n) Members does not contain n
 // yet. Create, Join, Leave and UpdateNode return after the events they caused
-// have been delivered, except when called from one of these methods.
+// have been delivered, except when called from one of these methods. When more
+// than a thousand events wait because these methods are slow, a further one about a
+// member takes the place of its last one.
 type EventDelegate interface {
 	// NotifyJoin is called when a node becomes a member: it was unknown, dead or
 	// left. The first is this node itself, before Create returns.

@@ -174,9 +174,11 @@
 // Shutdown.
 //
 // Code that is told something may take its time: that delays what else it is
-// told, but the node goes on answering pings, probing and refuting. Events are
-// never dropped ([Memberlist.EventBacklog] shows how many wait). User messages
-// from packets are, beyond HandoffQueueDepth, and counted.
+// told, but the node goes on answering pings, probing and refuting. When more than
+// a thousand events wait ([Memberlist.EventBacklog]), further ones are put together:
+// a member's newest metadata is told once, that it came and went meanwhile is not
+// told, nor are conflicts and round trips. User messages from packets are dropped
+// beyond HandoffQueueDepth, and counted.
 //
 // Members, NumMembers and LocalNode show a change once its event has been
 // delivered, not earlier. So whoever finds a new member there knows that

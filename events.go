@@ -6,18 +6,21 @@ import (
 )
 
 // eventQueue holds what delegates have still to be told, in the order in which
-// it was decided. It has no bound: an event may not be dropped, and the
-// protocol may not wait for a slow delegate. Its length is visible
+// it was decided. The protocol may not wait for a slow delegate, and whoever may
+// speak for members can make them change more quickly than it is told. So from
+// eventQueueKeep on a member has few entries: see absorb. The length is visible
 // (Memberlist.EventBacklog).
 type eventQueue struct {
 	mu      sync.Mutex // taken under Memberlist.mu; over it only view.mu
 	queue   []notice   // queue[head:] waits
 	head    int
-	active  bool   // an eventLoop runs, or is about to
-	stopped bool   // nothing is delivered any more
-	call    uint64 // number of the callback in progress, 0 when there is none
-	calls   uint64 // callbacks begun so far
-	turns   turns  // of the notices
+	taken   uint64            // how many entries have been taken out of the queue
+	newest  map[string]uint64 // by member its newest entry that came since the queue is long: taken when its turn comes
+	active  bool              // an eventLoop runs, or is about to
+	stopped bool              // nothing is delivered any more
+	call    uint64            // number of the callback in progress, 0 when there is none
+	calls   uint64            // callbacks begun so far
+	turns   turns             // of the notices
 }
 
 // pushNotices adds the notices of one step. It is called with Memberlist.mu held, so
@@ -40,6 +43,15 @@ func (m *Memberlist) pushNotices(notices []notice) (start bool) {
 			m.publish(n)
 			continue
 		}
+		if long := len(q.queue)-q.head >= eventQueueKeep; long {
+			if q.absorb(n) {
+				continue
+			}
+			if q.newest == nil {
+				q.newest = make(map[string]uint64)
+			}
+			q.newest[n.node.Name] = q.taken + uint64(len(q.queue)-q.head)
+		}
 		if n.kind == noticeLeave && n.node.Name != m.name {
 			n.after = m.users.turns.last() // before push, see turns
 		}
@@ -50,6 +62,41 @@ func (m *Memberlist) pushNotices(notices []notice) (start bool) {
 		}
 	}
 	return start
+}
+
+// noticeNone is what is left of a join and a leave that nobody needs to hear of.
+const noticeNone = noticePong + 1
+
+// absorb makes one entry of a notice and the newest one about the same member
+// that waits, and reports whether it could: what is told is the newer state, and
+// of a member that comes and goes meanwhile nothing. So a member that is there has
+// two entries at most, a leave and a join. Conflicts and round trips are left out.
+func (q *eventQueue) absorb(n notice) bool {
+	if n.kind == noticeConflict || n.kind == noticePong {
+		return true
+	}
+	number, ok := q.newest[n.node.Name]
+	if !ok {
+		return false
+	}
+	w := &q.queue[q.head+int(number-q.taken)]
+	switch {
+	case n.kind == noticeJoin && w.kind != noticeNone:
+		return false // that it left comes first
+	case n.kind == noticeJoin:
+		*w = n
+	case w.node.State >= StateDead: // it is gone anyway
+	case n.kind == noticeLeave && w.kind == noticeJoin:
+		*w = notice{kind: noticeNone, node: n.node}
+	case n.kind == noticeLeave:
+		w.kind, w.node, w.why = noticeLeave, n.node, n.why
+	default:
+		if w.kind == noticeChanged {
+			w.kind = n.kind
+		}
+		w.node = n.node
+	}
+	return true
 }
 
 // wanted reports whether a delegate is set that is told of such notices.
@@ -68,7 +115,7 @@ func (m *Memberlist) wanted(kind noticeKind) bool {
 
 // publish lets readers see the change.
 func (m *Memberlist) publish(n notice) {
-	if n.kind == noticeConflict || n.kind == noticePong {
+	if n.kind == noticeConflict || n.kind == noticePong || n.kind == noticeNone {
 		return
 	}
 	if n.node.Name == m.name {
@@ -117,13 +164,17 @@ func (m *Memberlist) nextNotice() (notice, bool) {
 		clear(q.queue)
 		q.queue, q.head = q.queue[:0], 0
 		if cap(q.queue) > eventQueueKeep {
-			q.queue = nil
+			q.queue, q.newest = nil, nil
 		}
 		return notice{}, false
 	}
 	n := q.queue[q.head]
 	q.queue[q.head] = notice{}
 	q.head++
+	if number, ok := q.newest[n.node.Name]; ok && number == q.taken {
+		delete(q.newest, n.node.Name)
+	}
+	q.taken++
 	if q.head >= eventQueueKeep && q.head*2 >= len(q.queue) {
 		// Under constant load the queue is never empty, so move up in time.
 		kept := copy(q.queue, q.queue[q.head:])
@@ -135,7 +186,8 @@ func (m *Memberlist) nextNotice() (notice, bool) {
 	return n, true
 }
 
-// eventQueueKeep is how many entries an empty queue keeps room for.
+// eventQueueKeep is how many entries an empty queue keeps room for, and from how
+// many on it is long.
 const eventQueueKeep = 1024
 
 // deliver tells the delegate that is configured now.
@@ -191,7 +243,7 @@ func (q *eventQueue) stop() {
 	q.stopped = true
 	q.turns.stop()
 	clear(q.queue)
-	q.queue, q.head = nil, 0
+	q.queue, q.head, q.newest = nil, 0, nil
 }
 
 // inCallback identifies the event callback in progress, if any. Methods that
@@ -222,8 +274,8 @@ func (m *Memberlist) awaitEvents(ctx context.Context, entry uint64) {
 
 // EventBacklog returns how many notifications for the Events, Conflict and
 // Ping delegates have been decided and not yet delivered. It is zero most of the
-// time. Since events may not be dropped, a delegate that blocks makes it grow,
-// and Members shows an older state of the cluster meanwhile. It never blocks.
+// time. A delegate that blocks makes it grow, to a thousand and then by few for each
+// member, and Members shows an older state of the cluster meanwhile. It never blocks.
 func (m *Memberlist) EventBacklog() int {
 	m.events.mu.Lock()
 	defer m.events.mu.Unlock()
