@@ -32,6 +32,10 @@ const (
 	// is read as it arrives. Members send less than 2 KiB.
 	maxStruct = 64 << 10
 
+	// maxTried bounds the bytes looked at for one struct, which is decoded anew
+	// after each read: twice what 2 KiB cost that come byte by byte.
+	maxTried = 4 << 20
+
 	// warnFrame is the size of an encrypted frame that is worth a warning: 60 %
 	// of what is allowed.
 	warnFrame = wire.MaxCiphertext / 10 * 6
@@ -146,7 +150,7 @@ func (r *frameReader) decode(decode func(b []byte) (rest []byte, err error)) err
 // cut is decode that returns what the struct was decoded from. It may be
 // extended to what is cut next if that lies right behind it.
 func (r *frameReader) cut(decode func(b []byte) (rest []byte, err error)) ([]byte, error) {
-	for {
+	for tried := 0; ; {
 		rest, err := decode(r.buf)
 		if err == nil {
 			taken := r.buf[:len(r.buf)-len(rest)]
@@ -156,7 +160,8 @@ func (r *frameReader) cut(decode func(b []byte) (rest []byte, err error)) ([]byt
 		if !errors.Is(err, wire.ErrShort) {
 			return nil, frameError{err}
 		}
-		if len(r.buf) >= maxStruct && !r.all {
+		tried += len(r.buf)
+		if (len(r.buf) >= maxStruct || tried > maxTried) && !r.all {
 			return nil, errFrameTooLarge
 		}
 		if err := r.more(); err != nil {

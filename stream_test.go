@@ -205,6 +205,22 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
+// What comes byte by byte is decoded anew each time: the effort is bounded.
+func TestStructsThatTrickleInAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		name, segment int
+		ok            bool
+	}{{maxStruct - 100, 1024, true}, {2 << 10, 1, true}, {8 << 10, 1, false}} {
+		state := wire.NodeState{Name: make([]byte, test.name)}.Append(nil)
+		c, _ := tapConfig("a")
+		r := reader(c, append(wire.PushPullHeader{Nodes: 1}.Append(nil)[1:], state...), test.segment)
+		_, err := r.m.readState(r)
+		if test.ok && err != nil || !test.ok && (err != errFrameTooLarge || r.read > 4<<10) {
+			t.Errorf("%d bytes, %d at a time: %v after %d", test.name, test.segment, err, r.read)
+		}
+	}
+}
+
 func TestUserMessageLimits(t *testing.T) {
 	for _, test := range []struct {
 		length int
