@@ -76,6 +76,28 @@ func TestRelaysAreBounded(t *testing.T) {
 	}
 }
 
+// A seed can have hundreds of addresses, and each take TCPTimeout.
+func TestSeedsAreTriedOneAtATime(t *testing.T) {
+	s, now := loneCore(nil)
+	s.setSeeds(now, true, true)
+	var tried []dialID
+	count := func(fx *effects) {
+		for _, d := range fx.dials {
+			if d.kind == dialSeed {
+				tried = append(tried, d.id)
+			}
+		}
+	}
+	now = watch(s, now, time.Hour, count)
+	if len(tried) != 1 {
+		t.Fatalf("%d tried in an hour, and none is done", len(tried))
+	}
+	s.dialed(now, tried[0], false)
+	if watch(s, now, 2*s.p.healInterval, count); len(tried) != 2 {
+		t.Errorf("%d tried when the first was done", len(tried))
+	}
+}
+
 func TestStuckDestinationsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tap := tapConfig("a")

@@ -41,6 +41,7 @@ type healer struct {
 	pause    time.Duration       // the last one, before jitter; 0 after a loss
 	seeds    bool                // the shell knows addresses that Join was given
 	missing  bool                // one of them has never been reached
+	dialing  bool                // one of them is being tried
 	attempts map[uint32]endpoint // pings out, by sequence number
 	timer    deadline.Item[timer]
 }
@@ -116,10 +117,12 @@ func (s *swim) healRound(now time.Time) {
 	clear(h.attempts) // whoever has not answered by now is not there
 	h.lost = slices.DeleteFunc(h.lost, func(l lost) bool { return now.Sub(l.since) > s.p.healFor })
 	choices := len(h.lost)
-	if s.seedWorthwhile() {
+	// To try one can take TCPTimeout for each of its addresses.
+	if s.seedWorthwhile() && !h.dialing {
 		choices++
 	}
 	if choices == 0 {
+		s.scheduleHeal(now)
 		return
 	}
 	if i := s.rng.IntN(choices); i < len(h.lost) {
@@ -134,6 +137,7 @@ func (s *swim) healRound(now time.Time) {
 		ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
 		s.send(to, s.encoded(ping.Append(s.fx.buf))).checksum = n.PMax >= 5
 	} else {
+		h.dialing = true
 		s.dial(dial{kind: dialSeed}, nil)
 	}
 	s.scheduleHeal(now)

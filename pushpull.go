@@ -105,6 +105,7 @@ func (s *swim) dialed(now time.Time, id dialID, ok bool) {
 			s.healed(now, d.to)
 		}
 	case dialSeed:
+		s.heal.dialing = false
 		if ok {
 			s.heal.missing = false
 		}
