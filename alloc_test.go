@@ -68,8 +68,8 @@ func TestChangeBudget(t *testing.T) {
 }
 
 // TestJoinBudget is what a member may cost of which nobody has heard: its name,
-// its record and its entry in the table. What tables grow by, and every
-// sixteenth piece of news, are fractions of an allocation.
+// its record and its entry in the table. What tables grow by, and a
+// block for the next pieces of news, are fractions of an allocation.
 func TestJoinBudget(t *testing.T) {
 	n := newIdle(t, 100)
 	next, runs := 1000, 500
@@ -147,6 +147,44 @@ func TestPushPullBudget(t *testing.T) {
 		n.m.mergeNodes(remote)
 		r.close()
 	})
+}
+
+// TestMergeMakesRoomOnce: lists of members grow once, by as much as a push/pull
+// brings, and not at all when it brings nothing new.
+func TestMergeMakesRoomOnce(t *testing.T) {
+	n := newIdle(t, 1)
+	merge := func(from, to int) {
+		t.Helper()
+		message := wire.PushPullHeader{Nodes: to - from}.Append(nil)
+		for i := from; i < to; i++ {
+			state := wire.NodeState{Name: idleName(i), Addr: []byte{10, 1, byte(i >> 8), byte(i)}, Port: 7946, Incarnation: 1, Vsn: []byte{1, 5, 5, 0, 0, 0}}
+			message = state.Append(message)
+		}
+		r := &frameReader{m: n.m, conn: &slowConn{in: message, step: 1 << 16}}
+		if _, err := r.begin(); err != nil {
+			t.Fatal(err)
+		}
+		remote, err := n.m.readState(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.m.mergeNodes(remote)
+	}
+	for _, table := range []struct{ from, to, members int }{
+		{1, 5_000, 5_000},       // a node that joins
+		{2_500, 5_000, 5_000},   // nobody new
+		{3_000, 9_000, 9_000},   // two thirds are
+		{9_000, 20_000, 20_000}, // all are
+	} {
+		merge(table.from, table.to)
+		if got := n.m.NumMembers(); got != table.members {
+			t.Fatalf("%d members, want %d", got, table.members)
+		}
+		most := table.members + table.members/32 + 64
+		if all, view := cap(n.m.swim.table.all), cap(n.m.view.nodes); all > most || view > most {
+			t.Errorf("room for %d and %d members, %d are there", all, view, table.members)
+		}
+	}
 }
 
 // TestGossipBudget is what a round of gossip may allocate over UDP: nothing.

@@ -72,8 +72,9 @@ func (q *gossipQueue) skip(m *member, n, limit int) {
 	}
 }
 
-// newsBlock is how many entries are made at once: one allocation for so many.
-const newsBlock = 16
+// newsBlock is how many entries are made at once: one allocation for so many. They
+// and what the allocator adds fill a piece of 1,536 bytes.
+const newsBlock = 19
 
 // new returns an entry that is not in use.
 func (q *gossipQueue) new() *entry[news] {

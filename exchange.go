@@ -18,10 +18,15 @@ import (
 
 // remoteState is what the other side of a push/pull sent.
 type remoteState struct {
-	nodes []encodedStates
-	user  []byte
-	join  bool
+	nodes  []encodedStates
+	sample [][]byte // every sampleStep-th node state, encoded
+	user   []byte
+	join   bool
 }
+
+// sampleStep makes a sample that tells how many of a large table are new, at a
+// hundredth of the cost of merging it.
+const sampleStep = 64
 
 // encodedStates are node states as they came. A table has a lot of them, and
 // decoding one costs less than keeping it decoded: they are read once to see
@@ -96,7 +101,7 @@ func (m *Memberlist) readState(r *frameReader) (_ *remoteState, err error) {
 		return nil, fmt.Errorf("%w: user state of %d bytes, at most %d", ErrMalformed, h.UserStateLen, wire.MaxUserState)
 	}
 	s := &remoteState{join: h.Join}
-	if s.nodes, err = m.readStates(r, h.Nodes); err != nil {
+	if err = m.readStates(r, h.Nodes, s); err != nil {
 		return nil, err
 	}
 	user, err := r.take(h.UserStateLen)
@@ -108,27 +113,30 @@ func (m *Memberlist) readState(r *frameReader) (_ *remoteState, err error) {
 	return s, nil
 }
 
-// readStates reads so many node states, as long as they are in order.
-func (m *Memberlist) readStates(r *frameReader, n int) (list []encodedStates, err error) {
+// readStates reads so many node states into s, as long as they are in order.
+func (m *Memberlist) readStates(r *frameReader, n int, s *remoteState) error {
 	for i := range n {
 		if i == largeStates {
 			if err := r.acquireSlot(); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		b, err := r.cutState()
 		if err != nil {
-			return nil, err
+			return err
+		}
+		if i%sampleStep == 0 {
+			s.sample = append(s.sample, b)
 		}
 		// The reader goes on in another buffer when one is full.
-		if last := len(list) - 1; last >= 0 && adjoin(list[last].bytes, b) {
-			run := &list[last]
+		if last := len(s.nodes) - 1; last >= 0 && adjoin(s.nodes[last].bytes, b) {
+			run := &s.nodes[last]
 			run.bytes, run.n = run.bytes[:len(run.bytes)+len(b)], run.n+1
 		} else {
-			list = append(list, encodedStates{b, 1})
+			s.nodes = append(s.nodes, encodedStates{b, 1})
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // cutState is cut for a node state. Most lie in the buffer already, and decoding
@@ -183,12 +191,10 @@ func (m *Memberlist) asNodes(remote *remoteState) (nodes []*Node) {
 // mergeNodes takes in the other side's nodes. The events it leads to are queued
 // then.
 func (m *Memberlist) mergeNodes(remote *remoteState) {
-	// A node that joins has a table of the right size at once. Not all of those
-	// that are here, itself to begin with, need to be among the other side's.
-	n := remote.members()
-	n = min(n+n/64+8, maxMembers)
-	m.step(func(s *swim, _ time.Time) { s.table.reserve(n) })
-	m.view.reserve(n)
+	members := 0
+	m.step(func(s *swim, _ time.Time) { members = s.reserve(remote.sample, remote.members()) })
+	m.view.reserve(members)
+	remote.sample = nil // or the frame would stay as long as the last of its states
 	asked := m.config.Alive != nil || m.config.IPMustBeChecked()
 	remote.batches(true, func(states []wire.NodeState) bool {
 		states = slices.DeleteFunc(states, func(r wire.NodeState) bool {
