@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +76,38 @@ func TestRelaysAreBounded(t *testing.T) {
 	if ask(); len(s.relays) != 1 {
 		t.Errorf("%d relays when their time is over and one more has come", len(s.relays))
 	}
+}
+
+// Whoever invents members and declares them dead makes us look at each.
+func TestStreamPingsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tap := tapConfig("a")
+		var open, most atomic.Int32
+		tap.dialed = func(_ Address, timeout time.Duration) (net.Conn, error) {
+			n := open.Add(1)
+			for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+			}
+			time.Sleep(timeout)
+			open.Add(-1)
+			return nil, errors.New("nobody there")
+		}
+		m := start(t, c)
+		const forged = 3 * maxStreamPings
+		m.step(func(s *swim, now time.Time) {
+			for i := range forged {
+				name := []byte(fmt.Sprint(i))
+				s.handleAlive(now, newcomer(string(name)))
+				s.handleDead(now, &wire.Dead{Incarnation: 1, Node: name, From: []byte("x")})
+			}
+		})
+		time.Sleep(c.ProbeTimeout + time.Second)
+		if n := most.Load(); n != maxStreamPings {
+			t.Errorf("%d at a time", n)
+		}
+		if n := m.NumMembers(); n != 1 {
+			t.Errorf("%d members", n)
+		}
+	})
 }
 
 // A seed can have hundreds of addresses, and each take TCPTimeout.

@@ -31,6 +31,11 @@ const (
 	// are closed without an answer, which every member takes for a failure.
 	maxPushPulls = 127
 
+	// maxStreamPings bounds the pings over streams in progress. Each takes a file
+	// descriptor, of which the program has few, for as long as nobody answers; and
+	// forged members are easily many. More fail at once.
+	maxStreamPings = 256
+
 	// A frame of more than largeFrame bytes, or with more than largeStates node
 	// states, takes one of largeSlots slots until it has been merged, so that
 	// many streams at once cannot take all the memory: one can need 200 MB.
@@ -50,6 +55,7 @@ type streamLimits struct {
 	inbound   atomic.Int32
 	sources   sources
 	pushPulls atomic.Int32
+	pings     atomic.Int32
 	large     chan struct{} // holds one token for each large frame in hand
 }
 
@@ -408,7 +414,8 @@ func (m *Memberlist) startDial(d dial) {
 // serveStream does.
 func (m *Memberlist) runDial(d dial) {
 	if d.kind == dialPing {
-		ok := m.dialPing(d)
+		ok := m.streams.pings.Add(1) <= maxStreamPings && m.dialPing(d)
+		m.streams.pings.Add(-1)
 		m.step(func(s *swim, now time.Time) { s.dialed(now, d.id, ok) })
 		m.loops.leave()
 		return
