@@ -44,6 +44,7 @@ const (
 	logSend                      // packets that could not be sent
 	logState                     // members suspected, failed or moved
 	logSlow                      // user code that makes packets wait
+	logOpened                    // streams that others open
 	logClasses
 )
 
@@ -61,6 +62,7 @@ var logClassNames = [logClasses]string{
 	logSend:      "failed sends",
 	logState:     "changes of members",
 	logSlow:      "slow delegates",
+	logOpened:    "opened streams",
 }
 
 // logger writes the lines of one Memberlist, either to a *log.Logger in the
@@ -171,8 +173,13 @@ func (l *logger) flushLimited() {
 }
 
 func (l *logger) summarise(class logClass, n int) {
-	if n > 0 {
-		l.warnf("suppressed %d log lines about %s", n, logClassNames[class])
+	const text = "suppressed %d log lines about %s"
+	switch {
+	case n == 0:
+	case class == logOpened: // nothing that is wrong
+		l.debugf(text, n, logClassNames[class])
+	default:
+		l.warnf(text, n, logClassNames[class])
 	}
 }
 

@@ -176,7 +176,9 @@ func (m *Memberlist) answer(conn net.Conn) (tell func()) {
 	defer conn.Close()
 	defer context.AfterFunc(m.ctx, func() { conn.Close() })()
 	m.meter.tcpAccept()
-	m.log.debugf("Stream connection %s", LogConn(conn))
+	if m.log.limited(logOpened) {
+		m.log.debugf("Stream connection %s", LogConn(conn))
+	}
 	conn.SetDeadline(time.Now().Add(m.config.tcpTimeout()))
 	r := &frameReader{m: m, conn: conn}
 	defer r.close()

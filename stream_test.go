@@ -205,6 +205,35 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
+// Whoever opens streams does not fill the log with it.
+func TestOpenedStreamsDoNotFloodTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tap := tapConfig("a")
+		w := new(callLines)
+		c.Logger.SetOutput(w)
+		m := start(t, c)
+		open := func(n int) {
+			for range n {
+				near, far := net.Pipe()
+				tap.streams <- far
+				near.Close()
+			}
+		}
+		open(100)
+		synctest.Wait()
+		if n := strings.Count(w.text(), "Stream connection"); n != logBurst {
+			t.Errorf("%d lines about 100 streams", n)
+		}
+		time.Sleep(logInterval)
+		open(1)
+		synctest.Wait()
+		if want := "[DEBUG] memberlist: suppressed 90 log lines about opened streams\n"; !strings.Contains(w.text(), want) {
+			t.Errorf("no line %q", want)
+		}
+		m.Shutdown()
+	})
+}
+
 // What comes byte by byte is decoded anew each time: the effort is bounded.
 func TestStructsThatTrickleInAreBounded(t *testing.T) {
 	for _, test := range []struct {
