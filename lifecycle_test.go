@@ -338,6 +338,44 @@ func TestGoodbyesFitIntoAPacket(t *testing.T) {
 	}
 }
 
+// slowTransport takes its time for packets to one address.
+type slowTransport struct {
+	*MockTransport
+	slow string
+}
+
+func (t slowTransport) WriteToAddress(b []byte, a Address) (time.Time, error) {
+	if a.Addr == t.slow {
+		time.Sleep(2 * time.Second)
+		return time.Now(), nil
+	}
+	return t.MockTransport.WriteToAddress(b, a)
+}
+
+// What is confirmed is out, whatever else waits for the transport: gossip to a
+// member that has died, say.
+func TestConfirmedLeaveDoesNotWaitForTheTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network MockNetwork
+		a := start(t, testConfig(&network, "a"))
+		c := testConfig(&network, "b")
+		c.Transport = slowTransport{c.Transport.(*MockTransport), "10.0.0.9:7946"}
+		b := start(t, c)
+		join(t, b, a)
+		b.step(func(s *swim, now time.Time) {
+			s.handleAlive(now, aliveAt("dead", 1, 9))
+			s.handleDead(now, &wire.Dead{Incarnation: 1, Node: []byte("dead"), From: []byte("a")})
+		})
+		time.Sleep(5 * time.Second)
+		began := time.Now()
+		if err := b.Leave(time.Minute); err != nil || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		b.Shutdown()
+		time.Sleep(5 * time.Minute) // for what waits for the transport
+	})
+}
+
 // What methods wait for ends with Shutdown, the transport too.
 func TestShutdownEndsALeaveThatTheTransportHoldsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -207,8 +207,13 @@ func (m *Memberlist) LeaveContext(ctx context.Context) error {
 	defer cancel()
 	m.awaitEvents(ctx, entry)
 	_, err := m.await(ctx, t, done)
-	// The announcement is out when the transport has it.
-	m.writers.flush(ctx)
+	m.mu.Lock()
+	confirmed := m.swim.goodbyeConfirmed()
+	m.mu.Unlock()
+	if !confirmed {
+		// The announcement is out when the transport has it.
+		m.writers.flush(ctx)
+	}
 	return waitError(err, errLeaveTimeout)
 }
 

@@ -523,6 +523,9 @@ const goodbyeTold = 3
 // room.
 func (s *swim) sayGoodbye(wait ticket) {
 	told := s.choose(goodbyeTold, func(m *member) bool { return m != s.self && m.node.State == StateAlive })
+	if len(told) == 0 {
+		return
+	}
 	s.goodbyes = make(map[uint32]ticket, len(told))
 	self := news{kind: wire.TypeAlive, about: s.self, incarnation: s.incarnation}
 	alive := self.appendTo(nil)
@@ -549,6 +552,9 @@ func (s *swim) goodbyeHeard(seq uint32) {
 		s.fx.completed = append(s.fx.completed, completion{ticket: wait, ok: true})
 	}
 }
+
+// goodbyeConfirmed reports that all who were told have answered.
+func (s *swim) goodbyeConfirmed() bool { return s.goodbyes != nil && len(s.goodbyes) == 0 }
 
 // waitForOthers is a ticket when another member lives, otherwise zero.
 func (s *swim) waitForOthers() ticket {
