@@ -408,7 +408,8 @@ type extraConfig struct {
 	// directly, through a helper, or over a stream. Each node then pings each
 	// newcomer at once. That keeps nodes which can announce themselves but
 	// cannot be reached from being taken for members; NotifyJoin comes a round
-	// trip later, and Join may return before it. Read live.
+	// trip later, and Join may return before it. Without probing (ProbeInterval 0)
+	// it has no effect. Read live.
 	ConfirmNewcomers bool
 
 	// NodeSelection narrows down which members to gossip and sync with; nil

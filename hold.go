@@ -13,7 +13,8 @@ import (
 //
 //	damped       it died again and again within minutes; its returns are held
 //	             down until it has stayed for a while, longer each time
-//	not admitted Config.ConfirmNewcomers is set and it has not answered a ping
+//	not admitted Config.ConfirmNewcomers is set, this node probes, and it has not
+//	             answered a ping
 //
 //	shown      ■■■■■■     ■■■■■■     ■■■■■■                            ■■■■■■
 //	alive      ■■■■■■     ■■■■■■     ■■■■■■     ▒▒▒▒▒▒     ▒▒▒▒▒▒▒▒▒▒▒▒▒■■■■■
@@ -137,7 +138,7 @@ func (s *swim) conceal(now time.Time, m *member) {
 			return
 		}
 	}
-	if s.p.confirmNewcomers {
+	if s.p.confirmNewcomers && s.p.probeInterval > 0 { // or one lost ping would hide it for ever
 		m.setHidden(true)
 	}
 }

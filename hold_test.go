@@ -170,3 +170,18 @@ func TestDampingCanBeSwitchedOff(t *testing.T) {
 		t.Errorf("hidden: %v, %v", s.table.named("back").rare().hidden, s.table.named("doubted").rare().hidden)
 	}
 }
+
+// Without probing nobody would ask a second time.
+func TestNewcomersAreNotConfirmedWithoutProbing(t *testing.T) {
+	for interval, hidden := range map[time.Duration]bool{0: false, time.Second: true} {
+		s, now := loneCore(func(p *params) { p.confirmNewcomers, p.probeInterval = true, interval })
+		s.handleAlive(now, newcomer("b"))
+		b := s.table.named("b")
+		if b.rare().hidden != hidden {
+			t.Errorf("ProbeInterval %v: hidden: %v", interval, b.rare().hidden)
+		}
+		if pass(s, now, 2*time.Second); interval == 0 && b.node.State != StateAlive {
+			t.Error("it was probed")
+		}
+	}
+}
