@@ -426,7 +426,9 @@ func (s *swim) handlePing(now time.Time, from *endpoint, m *wire.Ping, ackPayloa
 	member := s.replyTo(&d.to, from, m.SourceAddr, m.SourcePort, m.SourceNode)
 	if member != nil {
 		s.accuse(member)
-		s.fill()
+		if !member.gone() { // anyone can ping in its name, and use up the gossip on nobody
+			s.fill()
+		}
 	}
 }
 
@@ -518,7 +520,7 @@ func (s *swim) handleIndirectPing(now time.Time, from *endpoint, m *wire.Indirec
 		s.dropped("indirect ping: too many at once")
 		return
 	}
-	r := &relay{seq: m.SeqNo, ours: s.newSeq(), to: to, member: member != nil, nack: m.Nack, expiry: now.Add(s.p.probeTimeout)}
+	r := &relay{seq: m.SeqNo, ours: s.newSeq(), to: to, member: member != nil && !member.gone(), nack: m.Nack, expiry: now.Add(s.p.probeTimeout)}
 	s.relays[r.ours] = r
 	r.timer.Value = timer{kind: timerRelay, relay: r}
 	due := r.expiry
@@ -534,7 +536,7 @@ func (s *swim) handleIndirectPing(now time.Time, from *endpoint, m *wire.Indirec
 	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
 	// Anyone can name a member and its address: a packet must not make us send
 	// more than a ping to wherever it says.
-	s.reply(target, there, s.encoded(ping.Append(s.fx.buf)))
+	s.reply(target, there && !known.gone(), s.encoded(ping.Append(s.fx.buf)))
 }
 
 // relayLate sends the nack when the ack is late, and later gives up. An ack in

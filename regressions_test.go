@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,42 @@ func loneCore(change func(p *params)) (*swim, time.Time) {
 // pass lets so much time pass, in which nothing is heard, sent or connected.
 func pass(s *swim, now time.Time, d time.Duration) time.Time {
 	return watch(s, now, d, func(*effects) {})
+}
+
+// H47: whoever pings in the name of a member that is gone, or has it pinged, does
+// not use up the gossip on an address where nobody listens.
+func TestGossipIsNotWastedOnTheGone(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		s, now := loneCore(nil)
+		s.handleAlive(now, aliveAt("b", 1, 2))
+		s.handleAlive(now, aliveAt("c", 1, 3))
+		if gone {
+			s.handleDead(now, &wire.Dead{Incarnation: 1, Node: []byte("b"), From: []byte("b")})
+		}
+		var fx effects
+		s.take(&fx)
+		from := endpoint{addr: netip.MustParseAddrPort("203.0.113.1:53")}
+		b := []byte{10, 0, 0, 2}
+		s.handlePing(now, &from, &wire.Ping{SeqNo: 1, SourceNode: []byte("b"), SourceAddr: b, SourcePort: 7946}, nil)
+		s.handleIndirectPing(now, &from, &wire.IndirectPing{SeqNo: 2, Node: []byte("b"), Target: b, Port: 7946})
+		s.handleIndirectPing(now, &from, &wire.IndirectPing{SeqNo: 3, Node: []byte("d"), Target: []byte{10, 0, 0, 4}, Port: 7946, Nack: true, SourceNode: []byte("b"), SourceAddr: b, SourcePort: 7946})
+		told := 0
+		watch(s, now, s.p.probeTimeout-1, func(fx *effects) {
+			for _, d := range fx.datagrams {
+				if d.ifAny {
+					continue // a round of gossip
+				}
+				for _, msg := range fx.msgs[d.lo:d.hi] {
+					if wire.Type(msg[0]) == wire.TypeAlive {
+						told++
+					}
+				}
+			}
+		})
+		if (told == 0) != gone {
+			t.Errorf("gone: %v, and it was told %d times of others", gone, told)
+		}
+	}
 }
 
 func aliveAt(name string, incarnation uint32, x byte) *wire.Alive {
