@@ -111,3 +111,25 @@ func advertises(network *MockNetwork, ip net.IP, port int, err error) func(c *Co
 		c.Transport = &failingTransport{network.NewTransport("failing"), func() (net.IP, int, error) { return ip, port, err }}
 	}
 }
+
+// What waits for a slow transport is dropped.
+func TestShutdownWritesNothingMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tap := tapConfig("a")
+		var written atomic.Int32
+		tap.write = func([]byte, Address) error { time.Sleep(100 * time.Millisecond); written.Add(1); return nil }
+		m := start(t, c)
+		for range 100 {
+			if err := m.pushPacket(&endpoint{host: "x"}, outPacket{buf: []byte("x")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		m.Shutdown()
+		before := written.Load()
+		time.Sleep(time.Minute)
+		if after := written.Load() - before; after > 1 {
+			t.Errorf("%d packets written before Shutdown returned, %d afterwards", before, after)
+		}
+	})
+}

@@ -135,6 +135,9 @@ func (m *Memberlist) writeLoop(peer *writer) {
 			return
 		}
 		for _, p := range peer.hand[:n] {
+			if m.closing.Load() {
+				continue // the transport is being shut down, or has been
+			}
 			err := m.writeForeign(p.buf, peer.addr)
 			if err == nil {
 				continue
