@@ -16,10 +16,10 @@ import (
 	"github.com/swimguard/memberlist/internal/wire"
 )
 
-// TestMain makes the test binary a node when BenchmarkFlood asks for that.
+// TestMain makes the test binary answer pings when a benchmark asks for that.
 func TestMain(m *testing.M) {
-	if os.Getenv(floodNode) != "" {
-		if err := serveFlood(os.Stdin, os.Stdout); err != nil {
+	if role := os.Getenv(floodRole); role != "" {
+		if err := serveFlood(role, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -28,7 +28,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const floodNode = "MEMBERLIST_BENCH_NODE"
+// floodRole is the variable that says who answers: a node, or nothing but a loop.
+const (
+	floodRole = "MEMBERLIST_BENCH_FLOOD"
+	floodNode = "node"
+	floodLoop = "loop"
+)
 
 // loopback is a configuration for a node on a port of its own.
 func loopback(name string, logs io.Writer) *Config {
@@ -39,16 +44,26 @@ func loopback(name string, logs io.Writer) *Config {
 	return c
 }
 
-// serveFlood is a node in the default configuration that answers pings. It
-// prints its port, and for each line that it reads the processor time, the
+// serveFlood answers pings, as a node in the default configuration or in a loop.
+// It prints its port, and for each line that it reads the processor time, the
 // bytes and the objects that it has used so far.
-func serveFlood(in io.Reader, out io.Writer) error {
-	m, err := create(loopback(nodeName, io.Discard))
-	if err != nil {
-		return err
+func serveFlood(role string, in io.Reader, out io.Writer) error {
+	if role == floodLoop {
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		go answerFlood(conn)
+		fmt.Fprintln(out, conn.LocalAddr().(*net.UDPAddr).Port)
+	} else {
+		m, err := create(loopback(nodeName, io.Discard))
+		if err != nil {
+			return err
+		}
+		defer m.Shutdown()
+		fmt.Fprintln(out, m.LocalNode().Port)
 	}
-	defer m.Shutdown()
-	fmt.Fprintln(out, m.LocalNode().Port)
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		used := processorTime()
 		var mem runtime.MemStats
@@ -58,12 +73,31 @@ func serveFlood(in io.Reader, out io.Writer) error {
 	return nil
 }
 
+// answerFlood does what no implementation can do without, until conn is closed: it
+// reads a ping and writes the ack.
+func answerFlood(conn *net.UDPConn) {
+	buf, ack := make([]byte, 2048), make([]byte, 0, ackSize)
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		var ping wire.Ping
+		if _, err := ping.Decode(buf[1:n]); err != nil {
+			return
+		}
+		conn.WriteToUDPAddrPort(wire.Ack{SeqNo: ping.SeqNo}.Append(ack), from)
+	}
+}
+
 // BenchmarkFlood: another process in the default configuration answers pings
 // over UDP. One operation is a ping and its ack. What is measured is that
 // process, system calls included.
-func BenchmarkFlood(b *testing.B) {
+func BenchmarkFlood(b *testing.B) { benchFlood(b, floodNode) }
+
+func benchFlood(b *testing.B, role string) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), floodNode+"=1")
+	cmd.Env = append(os.Environ(), floodRole+"="+role)
 	cmd.Stderr = os.Stderr
 	orders, err := cmd.StdinPipe()
 	if err != nil {

@@ -103,6 +103,10 @@ func BenchmarkIdleLimit(b *testing.B) {
 // pingSize and ackSize are about what a ping and an ack take.
 const pingSize, ackSize = 90, 40
 
+// BenchmarkFloodLimit measures what BenchmarkFlood can not do without: the same
+// pings, answered in a loop.
+func BenchmarkFloodLimit(b *testing.B) { benchFlood(b, floodLoop) }
+
 // BenchmarkWakeLimit measures what BenchmarkGossip can not do without: a timer
 // every millisecond. One operation is one third of what such a wake-up takes,
 // since three packets are sent then.
