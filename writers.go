@@ -32,6 +32,7 @@ var errWriteQueueFull = errors.New("memberlist: too many packets wait for the tr
 type writers struct {
 	mu    sync.Mutex // leaf
 	peers map[endpoint]*writer
+	last  *writer       // among peers, or nil: packets come in runs, and looking one up takes a twentieth of a ping
 	idle  chan struct{} // closed when peers becomes empty; made by flush
 
 	// Kept so that a packet costs no allocation but its own.
@@ -66,12 +67,16 @@ func (m *Memberlist) pushPacket(to *endpoint, p outPacket) error {
 	w := &m.writers
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	peer := w.peers[*to]
+	peer := w.last
+	if peer == nil || peer.to != *to {
+		peer = w.peers[*to]
+	}
 	if peer != nil {
 		if len(peer.queue)-peer.head >= writerPackets || peer.bytes+len(p.buf) > writerBytes {
 			return errWriteQueueFull
 		}
 		peer.push(p)
+		w.last = peer
 		return nil
 	}
 	if len(w.peers) >= writerPeers {
@@ -91,7 +96,7 @@ func (m *Memberlist) pushPacket(to *endpoint, p outPacket) error {
 	if w.peers == nil {
 		w.peers = make(map[endpoint]*writer)
 	}
-	w.peers[*to] = peer
+	w.peers[*to], w.last = peer, peer
 	go peer.loop()
 	return nil
 }
@@ -165,6 +170,9 @@ func (w *writers) take(peer *writer) int {
 	peer.head += n
 	if n == 0 {
 		delete(w.peers, peer.to)
+		if w.last == peer {
+			w.last = nil
+		}
 		if len(w.peers) == 0 && w.idle != nil {
 			close(w.idle)
 			w.idle = nil
