@@ -32,8 +32,11 @@ var errWriteQueueFull = errors.New("memberlist: too many packets wait for the tr
 type writers struct {
 	mu    sync.Mutex // leaf
 	peers map[endpoint]*writer
-	last  *writer       // among peers, or nil: packets come in runs, and looking one up takes a twentieth of a ping
 	idle  chan struct{} // closed when peers becomes empty; made by flush
+
+	// last is whose the newest packet is, or nil. Packets come in runs, and to look
+	// one up takes a twentieth of a ping.
+	last *writer
 
 	// Kept so that a packet costs no allocation but its own.
 	spare []*writer                 // without work, at most writerSpare
