@@ -2,6 +2,7 @@ package memberlist
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -280,5 +281,65 @@ func TestSeedsRememberedAreBounded(t *testing.T) {
 func TestRoundTripsAreSmall(t *testing.T) {
 	if size := unsafe.Sizeof(roundTrip{}); size != 8 {
 		t.Errorf("a round trip takes %d bytes, docs/detection.md says 8", size)
+	}
+}
+
+// A further accusation is passed on half as often as the first, and no more often
+// than what is left of that one.
+func TestConfirmationsAreQuiet(t *testing.T) {
+	s, now := loneCore(func(p *params) { p.probeInterval, p.off = time.Hour, mechFollowUp })
+	for i := range 40 {
+		s.handleAlive(now, aliveAt(fmt.Sprint("m", i), 1, byte(10+i)))
+	}
+	now = pass(s, now, time.Minute)
+	m, limit := s.table.named("m1"), s.transmitLimit()
+	for _, c := range []struct {
+		from string
+		made int // transmissions that count as made
+	}{{"first", 0}, {"second", 0}, {"third", limit / 2}} {
+		s.handleSuspect(now, &wire.Suspect{Incarnation: 1, Node: []byte("m1"), From: []byte(c.from)})
+		if m.news == nil || m.news.value.from != c.from || int(m.news.transmits) != c.made {
+			t.Errorf("%s accuser: %+v, want %d of %d transmissions made", c.from, m.news, c.made, limit)
+		}
+		if c.from == "second" {
+			now = pass(s, now, time.Minute)
+		}
+	}
+}
+
+// Who stands before a member that has gone does its probe, too.
+func TestTheGoneHaveAStandIn(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		s, now := loneCore(nil)
+		for i := range 10 {
+			s.handleAlive(now, aliveAt(fmt.Sprint("m", i), 1, byte(10+i)))
+		}
+		next := s.table.after(s.self, 1)
+		if gone {
+			s.handleDead(now, &wire.Dead{Incarnation: 1, Node: []byte(next.node.Name), From: []byte(next.node.Name)})
+		}
+		var fx effects
+		var mine, its *member
+		for now = s.probeTimer.At(); mine == nil || its == nil; now = now.Add(s.p.probeInterval) {
+			mine, its = s.coordinatedTarget(now, s.self), s.coordinatedTarget(now, next)
+		}
+		now = now.Add(-s.p.probeInterval)
+		want := []string{mine.node.Name}
+		if gone {
+			want = append(want, its.node.Name)
+		}
+		s.take(&fx)
+		fx.reset()
+		s.probeRound(now, now)
+		s.take(&fx)
+		var probed []string
+		for _, e := range fx.trace {
+			if e.kind == traceProbeStart {
+				probed = append(probed, e.node)
+			}
+		}
+		if !slices.Equal(probed, want) {
+			t.Errorf("gone: %v, probed %v, want %v", gone, probed, want)
+		}
 	}
 }

@@ -69,6 +69,8 @@ const (
 	mechMove                                  // a name claimed from another address may move there when the known one is silent
 	mechQuietJoin                             // what was learned by joining is passed on less often
 	mechPingAgain                             // a ping that stays unanswered is sent once more before helpers are asked
+	mechQuietConfirm                          // who confirms a suspicion is passed on less often than who began it
+	mechStandIn                               // whom a failed member would probe, the one before it in the order probes
 
 	mechAll = 1<<iota - 1
 )

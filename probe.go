@@ -61,13 +61,14 @@ func (s *swim) probeRound(now, due time.Time) {
 	if m := s.nextTarget(now); m != nil {
 		s.startProbe(now, m)
 	}
+	s.standIn(now)
 }
 
 // nextTarget is the next member to probe, nil when there is none that is not
 // being probed already.
 func (s *swim) nextTarget(now time.Time) *member {
 	if s.p.has(mechCoordinated) && s.self != nil {
-		if m := s.coordinatedTarget(now); m != nil {
+		if m := s.coordinatedTarget(now, s.self); m != nil {
 			return m
 		}
 	}
@@ -87,7 +88,7 @@ func (s *swim) nextTarget(now time.Time) *member {
 // With random targets a member is missed by everybody for a whole interval
 // with probability 1/e, and for five with 0.7 %: the tail of the detection
 // time. Nodes whose clocks or tables differ choose as good as at random.
-func (s *swim) coordinatedTarget(now time.Time) *member {
+func (s *swim) coordinatedTarget(now time.Time, prober *member) *member {
 	n := s.table.len()
 	if n < 2 {
 		return nil
@@ -96,11 +97,31 @@ func (s *swim) coordinatedTarget(now time.Time) *member {
 	// 2654435761 is prime and larger than any table, so every distance comes up
 	// once in n-1 rounds, in an order without pattern.
 	distance := 1 + int(round*2654435761%uint64(n-1))
-	m := s.table.after(s.self, distance)
+	m := s.table.after(prober, distance)
 	if m == s.self || m.gone() || m.rare().probe != nil {
 		return nil
 	}
 	return m
+}
+
+// standIn probes those whose turn it is with the members right after this one in
+// the order of ranks, as far as these are suspect or gone and so may probe
+// nobody: after a fifth of the members have failed at once, one in a hundred of
+// them would otherwise be left to failed ones for three intervals.
+func (s *swim) standIn(now time.Time) {
+	if !s.p.has(mechStandIn) || !s.p.has(mechCoordinated) || s.self == nil {
+		return
+	}
+	for i := 1; i <= extraProbes && s.extra < extraProbes; i++ {
+		failed := s.table.after(s.self, i)
+		if failed == s.self || failed.node.State == StateAlive {
+			return
+		}
+		if m := s.coordinatedTarget(now, failed); m != nil {
+			s.extra++
+			s.startProbe(now, m)
+		}
+	}
 }
 
 // extraProbes bounds the probes beyond the regular one in an interval.

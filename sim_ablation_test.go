@@ -26,6 +26,7 @@ var simMechanisms = []struct {
 	{"round robin", mechRoundRobin}, {"repeated refutation", mechRefuteAgain}, {"moving names", mechMove},
 	{"damping", mechDamping}, {"calling out", mechCallOut}, {"brake", mechBrake},
 	{"quiet joins", mechQuietJoin}, {"second ping", mechPingAgain},
+	{"quiet confirmations", mechQuietConfirm}, {"stand-ins", mechStandIn},
 }
 
 // TestEveryMechanismHasALine keeps the table complete.

@@ -193,7 +193,7 @@ func (s *swim) suspect(now time.Time, m *member, incarnation uint32, from string
 				s.awaitEnd(now, m)
 			}
 			s.note(now, m, Evidence{Kind: EvidenceConfirmed, From: from, N: len(sp.from), D: max(0, sp.deadline().Sub(now))})
-			s.queueSuspect(now, m, incarnation, from)
+			s.queueConfirmation(now, m, incarnation, from)
 		}
 		return
 	}
@@ -625,6 +625,22 @@ func (s *swim) queueAlive(now time.Time, m *member, wait ticket) {
 
 func (s *swim) queueSuspect(now time.Time, m *member, incarnation uint32, from string) {
 	s.queue(now, news{kind: wire.TypeSuspect, about: m, incarnation: incarnation, from: from})
+}
+
+// queueConfirmation queues a further accusation of a suspect. It is sent half as
+// often as the first: all have heard that one, which takes a refutation to all,
+// and who misses this one hears the verdict from those who have not. As long as
+// the accusation before it is being sent, it takes that one's place.
+func (s *swim) queueConfirmation(now time.Time, m *member, incarnation uint32, from string) {
+	limit := s.transmitLimit()
+	made := limit / 2
+	if m.news != nil {
+		made = min(made, int(m.news.transmits))
+	}
+	s.queueSuspect(now, m, incarnation, from)
+	if s.p.has(mechQuietConfirm) {
+		s.gossip.skip(m, made, limit)
+	}
 }
 
 func (s *swim) queueDead(now time.Time, m *member, from string, wait ticket) {
