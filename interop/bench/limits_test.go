@@ -3,6 +3,7 @@ package bench
 import (
 	"math/rand/v2"
 	"net"
+	"slices"
 	"testing"
 	"time"
 )
@@ -140,4 +141,22 @@ func BenchmarkPingLimit(b *testing.B) {
 		}
 	}()
 	benchPing(b, n)
+}
+
+// BenchmarkMembersLimit measures what Members can not do without: a slice that
+// belongs to the caller, beside a node with as many members. Nothing is locked
+// and nothing asked.
+func BenchmarkMembersLimit(b *testing.B) {
+	const size = 10_000
+	n := newTestNode(b, plain)
+	n.fill(size, nil)
+	n.drain(size)
+	list := n.m.Members()
+	clone := func() {
+		if got := slices.Clone(list); len(got) != size || got[size-1] != list[size-1] {
+			b.Fatal("not copied")
+		}
+	}
+	b.Run("alone", func(b *testing.B) { benchReader(b, clone) })
+	b.Run("under updates", func(b *testing.B) { benchUnderUpdates(b, n, clone) })
 }
