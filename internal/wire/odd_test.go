@@ -16,7 +16,7 @@ func TestDecodeAsReference(t *testing.T) {
 	if testing.Short() {
 		rounds = 200
 	}
-	for _, make := range everyMessage() {
+	for _, make := range decoders {
 		name := reflect.TypeOf(make()).Elem().Name()
 		t.Run(name, func(t *testing.T) {
 			accepted := 0
@@ -32,23 +32,6 @@ func TestDecodeAsReference(t *testing.T) {
 				t.Errorf("%d of %d bodies accepted: the generator is useless", accepted, rounds)
 			}
 		})
-	}
-}
-
-func everyMessage() []func() message {
-	return []func() message{
-		func() message { return new(Ping) },
-		func() message { return new(IndirectPing) },
-		func() message { return new(Ack) },
-		func() message { return new(Nack) },
-		func() message { return new(Suspect) },
-		func() message { return new(Dead) },
-		func() message { return new(Alive) },
-		func() message { return new(NodeState) },
-		func() message { return new(PushPullHeader) },
-		func() message { return new(UserHeader) },
-		func() message { return new(ErrorResponse) },
-		func() message { return new(Compressed) },
 	}
 }
 
