@@ -129,20 +129,27 @@ func (*countingDelegate) GetBroadcasts(int, int) [][]byte { return nil }
 func (*countingDelegate) LocalState(bool) []byte          { return nil }
 func (*countingDelegate) MergeRemoteState([]byte, bool)   {}
 
+// readPushPull reads a push/pull message; the reader is to be closed.
+func readPushPull(t *testing.T, m *Memberlist, message []byte) (*frameReader, *remoteState) {
+	t.Helper()
+	r := &frameReader{m: m, conn: &slowConn{in: message, step: 1 << 16}}
+	if _, err := r.begin(); err != nil {
+		t.Fatal(err)
+	}
+	remote, err := m.readState(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, remote
+}
+
 // TestPushPullBudget is what a push/pull of a table that is known already may
 // allocate: buffers, but nothing for each member.
 func TestPushPullBudget(t *testing.T) {
 	n := newIdle(t, 2000)
 	message := n.m.localMessage(false).appendTo(nil)
 	budget(t, "a push/pull of 2,000 known members", 150, func() {
-		r := &frameReader{m: n.m, conn: &slowConn{in: message, step: 1 << 16}}
-		if _, err := r.begin(); err != nil {
-			t.Fatal(err)
-		}
-		remote, err := n.m.readState(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r, remote := readPushPull(t, n.m, message)
 		n.m.localMessage(false).appendTo(nil)
 		n.m.mergeNodes(remote)
 		r.close()
@@ -160,15 +167,9 @@ func TestMergeMakesRoomOnce(t *testing.T) {
 			state := wire.NodeState{Name: idleName(i), Addr: []byte{10, 1, byte(i >> 8), byte(i)}, Port: 7946, Incarnation: 1, Vsn: []byte{1, 5, 5, 0, 0, 0}}
 			message = state.Append(message)
 		}
-		r := &frameReader{m: n.m, conn: &slowConn{in: message, step: 1 << 16}}
-		if _, err := r.begin(); err != nil {
-			t.Fatal(err)
-		}
-		remote, err := n.m.readState(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r, remote := readPushPull(t, n.m, message)
 		n.m.mergeNodes(remote)
+		r.close()
 	}
 	for _, table := range []struct{ from, to, members int }{
 		{1, 5_000, 5_000},       // a node that joins

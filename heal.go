@@ -160,7 +160,5 @@ func (s *swim) healed(now time.Time, to endpoint) {
 	if i >= 0 {
 		s.heal.lost[i].reached = true
 	}
-	n := s.self.node
-	a := wire.Alive{Incarnation: s.incarnation, Node: wire.Bytes(n.Name), Addr: n.Addr, Port: n.Port, Meta: n.Meta, Vsn: n.vsn()}
-	s.send(to, s.encoded(a.Append(s.fx.buf)))
+	s.send(to, s.encoded(s.appendSelf(s.fx.buf)))
 }

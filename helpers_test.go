@@ -23,6 +23,12 @@ func testConfig(network *MockNetwork, name string) *Config {
 	return c
 }
 
+// handle does all that a packet asks for, in a step of its own.
+func (r *packetReader) handle(p *Packet) {
+	r.take(p)
+	r.flush()
+}
+
 // start creates a node that is shut down when the test ends.
 func start(t *testing.T, c *Config) *Memberlist {
 	t.Helper()

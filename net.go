@@ -152,12 +152,6 @@ type inbound struct {
 	dead     wire.Dead
 }
 
-// handle does all that a packet asks for.
-func (r *packetReader) handle(p *Packet) {
-	r.take(p)
-	r.flush()
-}
-
 // take takes a packet apart, and leaves messages in the batch if nothing in the
 // packet must come after them.
 func (r *packetReader) take(p *Packet) {

@@ -527,8 +527,7 @@ func (s *swim) sayGoodbye(wait ticket) {
 		return
 	}
 	s.goodbyes = make(map[uint32]ticket, len(told))
-	self := news{kind: wire.TypeAlive, about: s.self, incarnation: s.incarnation}
-	alive := self.appendTo(nil)
+	alive := s.appendSelf(nil)
 	dead := wire.Dead{Incarnation: s.incarnation, Node: wire.Bytes(s.p.name), From: wire.Bytes(s.p.name)}.Append(nil)
 	for _, m := range told {
 		seq := s.newSeq()
@@ -551,6 +550,12 @@ func (s *swim) goodbyeHeard(seq uint32) {
 	if len(s.goodbyes) == 0 {
 		s.fx.completed = append(s.fx.completed, completion{ticket: wait, ok: true})
 	}
+}
+
+// appendSelf appends the announcement of this node.
+func (s *swim) appendSelf(dst []byte) []byte {
+	self := news{kind: wire.TypeAlive, about: s.self, incarnation: s.incarnation}
+	return self.appendTo(dst)
 }
 
 // goodbyeConfirmed reports that all who were told have answered.
