@@ -1,6 +1,7 @@
 package memberlist
 
 import (
+	"math"
 	"time"
 
 	"github.com/swimguard/memberlist/internal/wire"
@@ -17,6 +18,11 @@ const gossipBatch = 40
 // program with a Delegate would never get back the credit it has used.
 // News then travels at the pace of the network, not of the interval.
 const gossipBurst = 64
+
+// gossipReserve is how many rounds more there are for all but news of newcomers.
+// When hundreds join, that alone takes up every round for a minute, and what
+// else happens would go at the pace of GossipInterval.
+const gossipReserve = 32
 
 // encoded keeps what a message was appended to, s.fx.buf, and returns the
 // message. Its bytes live as long as the effects. (Passing the message itself,
@@ -74,8 +80,14 @@ func (s *swim) fill() {
 func (s *swim) transmitLimit() int { return transmitLimit(s.p.retransmitMult, s.table.len()) }
 
 // queue adds news about a member to the gossip, in place of older news about
-// it, and makes sure that a round will take it along.
+// it, and makes sure that rounds will take it along.
 func (s *swim) queue(now time.Time, n news) {
+	s.gossipHurry = math.MaxInt // the next round makes it as many as the news is to be sent in
+	s.queueWithoutHurry(now, n)
+}
+
+// queueWithoutHurry is queue for news that leaves gossipReserve alone.
+func (s *swim) queueWithoutHurry(now time.Time, n news) {
 	// Its length decides about its place. The message itself is forgotten again.
 	from := len(s.fx.buf)
 	s.fx.buf = n.appendTo(s.fx.buf)
@@ -96,7 +108,11 @@ func (s *swim) queue(now time.Time, n news) {
 // is credit, otherwise when there is again. So news never waits for a tick, and
 // a quiet node never wakes up.
 func (s *swim) wakeGossip(now time.Time) {
-	due := s.gossipPaid.Add(-(gossipBurst - 1) * s.p.gossipInterval)
+	burst := time.Duration(gossipBurst)
+	if s.gossipHurry > 0 {
+		burst += gossipReserve
+	}
+	due := s.gossipPaid.Add(-(burst - 1) * s.p.gossipInterval)
 	if !s.p.has(mechEagerGossip) {
 		due = s.gossiped.Add(s.p.gossipInterval)
 		if missed := now.Sub(due); missed > 0 {
@@ -133,6 +149,7 @@ func (s *swim) gossipRound(now time.Time) {
 	s.gossipOwed = false
 	s.trace(traceEvent{kind: traceGossip})
 	targets, limit := s.gossipTargets(now), s.transmitLimit()
+	s.gossipHurry = max(0, min(s.gossipHurry, limit/max(1, s.p.gossipNodes))-1)
 	for i, m := range targets {
 		room := s.p.packetRoom
 		if s.p.userGossip && i == 0 {
@@ -223,6 +240,7 @@ func (s *swim) userNews(now time.Time) (until time.Time) {
 		return now.Add(time.Second) // tunables may change
 	}
 	s.gossipOwed = true
+	s.gossipHurry = max(1, s.gossipHurry)
 	s.wakeGossip(now)
 	return s.gossipTimer.At()
 }

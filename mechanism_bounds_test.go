@@ -58,30 +58,40 @@ func countTraces(fx *effects, kind traceKind) (n int) {
 }
 
 // Rounds come in bursts, never in more than GossipInterval allows on average and
-// gossipBurst beyond it, however fast news comes; and each tells GossipNodes.
+// gossipBurst beyond it, however fast members join, and gossipReserve more for
+// other news; and each tells GossipNodes.
 func TestGossipBurstsAreBounded(t *testing.T) {
 	s, now := crowdedCore(40, func(p *params) { p.probeInterval, p.pushPullInterval = 0, 0 })
-	now = pass(s, now, gossipBurst*s.p.gossipInterval)
-	rounds, told := 0, map[endpoint]bool{}
-	const lasts = 20 * time.Second
-	for end := now.Add(lasts); now.Before(end); {
-		s.updateMeta(now, []byte(now.String()))
-		now = watch(s, now, time.Millisecond, func(fx *effects) {
-			if countTraces(fx, traceGossip) == 0 {
-				return
-			}
-			rounds++
-			clear(told)
-			for _, d := range fx.datagrams {
-				told[d.to] = true
-			}
-			if len(told) != s.p.gossipNodes || len(fx.datagrams) != s.p.gossipNodes {
-				t.Fatalf("a round has %d packets for %d members", len(fx.datagrams), len(told))
-			}
-		})
+	now = pass(s, now, (gossipBurst+gossipReserve)*s.p.gossipInterval)
+	told := map[endpoint]bool{}
+	rounds := func(lasts time.Duration, happen func(i int)) (rounds int) {
+		end := now.Add(lasts)
+		for i := 0; now.Before(end); i++ {
+			happen(i)
+			now = watch(s, now, time.Millisecond, func(fx *effects) {
+				if countTraces(fx, traceGossip) == 0 {
+					return
+				}
+				rounds++
+				clear(told)
+				for _, d := range fx.datagrams {
+					told[d.to] = true
+				}
+				if len(told) != s.p.gossipNodes || len(fx.datagrams) != s.p.gossipNodes {
+					t.Fatalf("a round has %d packets for %d members", len(fx.datagrams), len(told))
+				}
+			})
+		}
+		return rounds
 	}
-	if most := gossipBurst + int(lasts/s.p.gossipInterval) + 1; rounds > most || rounds < most-2 {
-		t.Errorf("%d rounds in %v, want %d", rounds, lasts, most)
+	const lasts = 10 * time.Second
+	joining := rounds(lasts, func(i int) { s.handleAlive(now, aliveAt(fmt.Sprint("new", i), 1, byte(i))) })
+	if most := gossipBurst + int(lasts/s.p.gossipInterval) + 1; joining > most || joining < most-2 {
+		t.Errorf("%d rounds about newcomers in %v, want %d", joining, lasts, most)
+	}
+	updating := rounds(lasts, func(int) { s.updateMeta(now, []byte(now.String())) })
+	if most := gossipReserve + int(lasts/s.p.gossipInterval) + 1; updating > most || updating < most-2 {
+		t.Errorf("%d rounds about updates in %v after that, want %d", updating, lasts, most)
 	}
 }
 

@@ -150,7 +150,11 @@ func (s *swim) alive(now time.Time, m *member, a *wire.Alive, port uint16) {
 		m.setRare(r)
 	}
 	s.table.set(m, n, now)
-	s.queueAlive(now, m, 0)
+	if kind == noticeJoin {
+		s.queueNewcomer(now, m)
+	} else {
+		s.queueAlive(now, m, 0)
+	}
 	s.notify(kind, m, was)
 	if r := m.rare(); r.hidden && kind == noticeJoin && r.probe == nil && s.heldUntil(m.node.Name).IsZero() {
 		s.startProbe(now, m) // an answer is all that is missing
@@ -193,7 +197,9 @@ func (s *swim) suspect(now time.Time, m *member, incarnation uint32, from string
 				s.awaitEnd(now, m)
 			}
 			s.note(now, m, Evidence{Kind: EvidenceConfirmed, From: from, N: len(sp.from), D: max(0, sp.deadline().Sub(now))})
-			s.queueConfirmation(now, m, incarnation, from)
+			if !sp.verdict || incarnation > m.incarnation { // or the verdict would go unsaid
+				s.queueConfirmation(now, m, incarnation, from)
+			}
 		}
 		return
 	}
@@ -626,6 +632,10 @@ func (s *swim) reap(now time.Time) {
 
 func (s *swim) queueAlive(now time.Time, m *member, wait ticket) {
 	s.queue(now, news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation, wait: wait})
+}
+
+func (s *swim) queueNewcomer(now time.Time, m *member) {
+	s.queueWithoutHurry(now, news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation})
 }
 
 func (s *swim) queueSuspect(now time.Time, m *member, incarnation uint32, from string) {

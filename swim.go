@@ -43,6 +43,7 @@ type swim struct {
 	gossipRounds int
 	gossipPaid   time.Time // until when the rounds sent have used up the budget; past: credit
 	gossipOwed   bool      // the Delegate has broadcasts, so the next round uses up budget
+	gossipHurry  int       // so many rounds to come may use up gossipReserve
 	unheard      bool      // nobody was there when this node announced itself
 
 	seq        uint32
