@@ -58,6 +58,14 @@ func (q *gossipQueue) push(n news, size int) (replaced ticket) {
 	return replaced
 }
 
+// leastSent is how often the news that is sent next has been sent, -1 without news.
+func (q *gossipQueue) leastSent() int {
+	if len(q.queue.tiers) == 0 {
+		return -1
+	}
+	return int(q.queue.tiers[0].transmits)
+}
+
 // skip takes n more transmissions of the news about m for made already, but not
 // the last of limit.
 func (q *gossipQueue) skip(m *member, n, limit int) {

@@ -207,7 +207,7 @@ type Config struct {
 	// less, and find real crashes later. Read live.
 	AwarenessMaxMultiplier int
 
-	// GossipInterval is the time between packets of gossip to GossipNodes random
+	// GossipInterval is the time between packets of gossip to GossipNodes other
 	// members. 0 means that gossip only travels along with probes. Shorter
 	// spreads news faster; the bandwidth of a busy node is
 	// GossipNodes × UDPBufferSize / GossipInterval, of a quiet one nothing. Read

@@ -101,8 +101,8 @@
 // News (alive, suspect, dead) and user messages wait in a queue. They ride on
 // every ping and ack, and gossip sends what is waiting to GossipNodes (3)
 // members at a time: once per GossipInterval (200 ms) on average, in quick
-// bursts after a quiet time. Most of these members are random; one is chosen so
-// that nobody is left out by bad luck. Each piece is sent RetransmitMult times the
+// bursts after a quiet time. Half of these members are random; the others are chosen
+// so that nobody is left out by bad luck. Each piece is sent RetransmitMult times the
 // logarithm of the cluster size and then dropped; with these numbers practically
 // everybody has heard it. What a node learns by joining it sends a third as often,
 // because most others know. The least often sent comes first, so fresh news is never

@@ -2,6 +2,7 @@ package memberlist
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/swimguard/memberlist/internal/wire"
@@ -135,9 +136,9 @@ func (s *swim) gossipAt(due time.Time) {
 	}
 }
 
-// gossipRound sends what is queued to GossipNodes random members: the living,
-// and the dead of the last GossipToTheDeadTime, who may still refute. Every
-// datagram is a draw of its own from the queue.
+// gossipRound sends what is queued to GossipNodes members, at random or by the
+// pattern: the living, and the dead of the last GossipToTheDeadTime, who may
+// still refute. Every datagram is a draw of its own from the queue.
 func (s *swim) gossipRound(now time.Time) {
 	s.gossiped = now
 	if s.gossip.len() > 0 || s.gossipOwed {
@@ -148,9 +149,17 @@ func (s *swim) gossipRound(now time.Time) {
 	}
 	s.gossipOwed = false
 	s.trace(traceEvent{kind: traceGossip})
-	targets, limit := s.gossipTargets(now), s.transmitLimit()
+	limit := s.transmitLimit()
 	s.gossipHurry = max(0, min(s.gossipHurry, limit/max(1, s.p.gossipNodes))-1)
+	s.gossipRounds++
+	targets := s.choose(s.p.gossipNodes, func(m *member) bool { return s.listens(now, m) })
 	for i, m := range targets {
+		if p := s.patternTarget(now, i, limit); p != nil {
+			if at := slices.Index(targets[i:], p); at > 0 {
+				targets[i+at] = m
+			}
+			m = p
+		}
 		room := s.p.packetRoom
 		if s.p.userGossip && i == 0 {
 			// However much news there is, users get half of one packet in
@@ -180,44 +189,50 @@ func (s *swim) gossipRound(now time.Time) {
 	s.wakeForUser()
 }
 
-// gossipTargets chooses whom the next round goes to: all at random but the
-// first, which comes from the common pattern.
-func (s *swim) gossipTargets(now time.Time) []*member {
-	listens := func(m *member) bool {
-		switch {
-		case m == s.self || m.node.State == StateLeft:
-			return false
-		case m.node.State == StateDead:
-			return s.table.stateAge(now, m) <= s.p.gossipToDead
-		}
-		return true
+// listens reports whether gossip is of use to m.
+func (s *swim) listens(now time.Time, m *member) bool {
+	switch {
+	case m == s.self || m.node.State == StateLeft:
+		return false
+	case m.node.State == StateDead:
+		return s.table.stateAge(now, m) <= s.p.gossipToDead
 	}
-	first := s.patternTarget(now)
-	if first == nil || !listens(first) || s.selection.pool != nil {
-		return s.choose(s.p.gossipNodes, listens)
-	}
-	others := s.choose(s.p.gossipNodes-1, func(m *member) bool { return m != first && listens(m) })
-	s.table.picked = append(others, first)
-	return s.table.picked
+	return true
 }
 
-// patternTarget is the member at the next of a few distances in the order of
-// ranks. For a while all nodes use the same distances, as many as the rounds in
-// which a piece of news is passed on. So whoever has the news passes it to the
-// same relative places, and everybody is in such a place of that many others:
-// nobody can be missed by chance, as random targets alone miss one in e^-λ
-// after λ transmissions, but only if all of these are missed too.
-func (s *swim) patternTarget(now time.Time) *member {
+// patternTarget is who gets packet i of a round, nil for the one chosen at random.
+//
+// Every second transmission of a piece of news, from its first, goes to the member
+// at one of a few distances in the order of ranks, and for a while all nodes use
+// the same distance for the same transmission. So whoever has the news passes it
+// to the same relative places, and everybody is in such a place of that many
+// others: nobody can be missed by chance, as random targets alone miss one in e^-λ
+// after λ transmissions, but only if all of these are missed too. When there is
+// more news than fits into a packet, all that is new goes the same way.
+func (s *swim) patternTarget(now time.Time, i, limit int) *member {
 	n := s.table.len()
-	if n < 2 || s.self == nil || !s.p.has(mechPattern) {
+	if n < 2 || s.self == nil || !s.p.has(mechPattern) || s.selection.pool != nil {
 		return nil
 	}
-	rounds := max(1, s.transmitLimit()/s.p.gossipNodes)
-	s.gossipRounds++
+	steps := (limit + patternStep - 1) / patternStep
+	step := s.gossipRounds % max(1, steps) // of what the Delegate sends, one in each round
+	if made := s.gossip.leastSent(); made >= 0 && made%patternStep == 0 {
+		step = made / patternStep
+	} else if i > 0 || !s.p.userGossip {
+		return nil
+	}
 	pattern := uint64(now.UnixNano() / int64(patternLasts))
-	h := (pattern*uint64(rounds) + uint64(s.gossipRounds%rounds)) * 0x9e3779b97f4a7c15 // Knuth's multiplicative hash
-	return s.table.after(s.self, 1+int(h>>32%uint64(n-1)))
+	h := (pattern*uint64(steps) + uint64(step)) * 0x9e3779b97f4a7c15 // Knuth's multiplicative hash
+	m := s.table.after(s.self, 1+int(h>>32%uint64(n-1)))
+	if !s.listens(now, m) {
+		return nil
+	}
+	return m
 }
+
+// patternStep is which share of the transmissions follow the pattern. Random ones
+// are faster: they reach fewer who know already.
+const patternStep = 2
 
 // patternLasts is how long all nodes use the same distances: much longer than
 // news takes, and not so long that a bad pattern does harm.
