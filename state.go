@@ -189,6 +189,7 @@ func (s *swim) suspect(now time.Time, m *member, incarnation uint32, from string
 	if incarnation < m.incarnation {
 		return
 	}
+	s.outlived(now, m, incarnation)
 	if sp := m.rare().suspicion; sp != nil {
 		if sp.confirm(from) {
 			if sp.look == nil {
@@ -197,13 +198,13 @@ func (s *swim) suspect(now time.Time, m *member, incarnation uint32, from string
 				s.awaitEnd(now, m)
 			}
 			s.note(now, m, Evidence{Kind: EvidenceConfirmed, From: from, N: len(sp.from), D: max(0, sp.deadline().Sub(now))})
-			if !sp.verdict || incarnation > m.incarnation { // or the verdict would go unsaid
+			if !sp.verdict { // or the verdict would go unsaid
 				s.queueConfirmation(now, m, incarnation, from)
 			}
 		}
 		return
 	}
-	if m.node.State != StateAlive {
+	if m.gone() {
 		return
 	}
 	if m == s.self {
@@ -219,7 +220,11 @@ func (s *swim) suspect(now time.Time, m *member, incarnation uint32, from string
 // under our name, which would make one accuser look like many. The accused is
 // told directly instead and can refute.
 func (s *swim) hearsay(now time.Time, m *member, incarnation uint32) {
-	if incarnation < m.incarnation || incarnation == math.MaxUint32 || m.node.State != StateAlive {
+	if incarnation < m.incarnation || incarnation == math.MaxUint32 || m.gone() {
+		return
+	}
+	s.outlived(now, m, incarnation)
+	if m.rare().suspicion != nil {
 		return
 	}
 	if m == s.self {
@@ -282,6 +287,16 @@ func (s *swim) endSuspicion(m *member) {
 	s.timers.Remove(&r.suspicion.timer)
 	r.suspicion = nil
 	m.setRare(r)
+}
+
+// outlived ends the suspicion of m when somebody speaks of a later life: m has
+// refuted it, and the refutation was lost on its way here. Whoever accuses the
+// new life begins a suspicion, and does not confirm one that has nearly run out.
+func (s *swim) outlived(now time.Time, m *member, incarnation uint32) {
+	if sp := m.rare().suspicion; sp != nil && incarnation > m.incarnation {
+		s.proved(now, sp, false)
+		s.endSuspicion(m)
+	}
 }
 
 // suspicionExpired takes the last look at m, or buries it after that: nobody
