@@ -53,9 +53,10 @@
 // under the new number, which overrules everything said about the old one.
 // Right before the suspicion runs out the suspect is pinged a last time, with
 // the accusation. An answer puts the verdict off; silence makes it dead, and
-// NotifyLeave is called. An accuser who has missed the refutation repeats itself, and
-// so does the accused then. Whoever has missed it hears of the next accusation, which
-// is about the new number: that begins a new suspicion, with all its time.
+// NotifyLeave is called. An accuser who has missed the refutation repeats itself; so
+// does the accused then, and tells the accuser directly. Whoever has missed it hears
+// of the next accusation, which is about the new number: that begins a new suspicion,
+// with all its time.
 //
 //	         join, or alive with a higher incarnation
 //	  ┌────────────────────────────────────────────────┐

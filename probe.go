@@ -201,18 +201,18 @@ func (s *swim) pingTarget(p *probe, seq uint32) {
 	m := p.member
 	ping := wire.Ping{SeqNo: seq, Node: wire.Bytes(m.node.Name)}
 	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
-	msg := s.encoded(ping.Append(s.fx.buf))
 	switch {
 	case m.node.State != StateAlive && s.p.has(mechBuddy):
 		// The suspect hears of the accusation with the ping and can refute at
-		// once (Lifeguard, section IV-C: the buddy system).
-		d := s.send(m.endpoint(), msg)
+		// once (Lifeguard, section IV-C: the buddy system). It stands before the
+		// ping, so that the ack takes the refutation along.
+		d := s.send(m.endpoint(), s.encoded(wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf)))
 		d.seq, d.checksum = seq, m.node.PMax >= 5
-		s.attach(wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf))
+		s.attach(ping.Append(s.fx.buf))
 	case seq != p.seq:
-		s.send(m.endpoint(), msg).seq = seq
+		s.send(m.endpoint(), s.encoded(ping.Append(s.fx.buf))).seq = seq
 	default:
-		s.sendPiggyback(m.endpoint(), msg, seq)
+		s.sendPiggyback(m.endpoint(), s.encoded(ping.Append(s.fx.buf)), seq)
 	}
 }
 

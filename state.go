@@ -174,7 +174,7 @@ func (s *swim) handleSuspect(now time.Time, m *wire.Suspect) {
 		return
 	}
 	if m.Incarnation < t.incarnation {
-		s.stale(now, t)
+		s.stale(now, t, m.From)
 		return
 	}
 	if len(m.From) > maxNameLen {
@@ -336,7 +336,7 @@ func (s *swim) handleDead(now time.Time, d *wire.Dead) {
 		return
 	}
 	if d.Incarnation < m.incarnation {
-		s.stale(now, m)
+		s.stale(now, m, d.From)
 		return
 	}
 	if d.Incarnation == math.MaxUint32 && m.incarnation != math.MaxUint32 {
@@ -474,14 +474,19 @@ func (s *swim) renew(above uint32) bool {
 // stale takes in an accusation of a past life of m, which m has refuted. When
 // it is this node's, the accuser has missed every copy of the refutation, and
 // goes on until it buries us: it is announced again, under the same
-// incarnation. While it is still gossiped, and for a ProbeInterval, the
+// incarnation, and the accuser told directly, because the others have heard it
+// and do not pass it on. While it is still gossiped, and for a ProbeInterval, the
 // accusation is taken for one that is still on its way. So whoever replays old
-// accusations makes us queue one message per ProbeInterval, no more.
-func (s *swim) stale(now time.Time, m *member) {
+// accusations makes us queue one message and send one packet per ProbeInterval,
+// no more.
+func (s *swim) stale(now time.Time, m *member, accuser []byte) {
 	if m != s.self || s.leaving || !s.p.has(mechRefuteAgain) || m.news != nil || now.Sub(s.announced) < s.p.probeInterval {
 		return
 	}
 	s.announce(now, 0)
+	if a := s.table.find(accuser); a != nil && a != s.self && !a.gone() {
+		s.send(a.endpoint(), s.encoded(s.appendSelf(s.fx.buf))).checksum = a.node.PMax >= 5
+	}
 }
 
 // announce queues an alive message about this node.

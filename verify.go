@@ -10,8 +10,8 @@ import (
 // Look before you bury: before a member that was believed alive is declared
 // dead, because its suspicion runs out or because others say so, it is pinged
 // once more, and over a stream when that stays unanswered. The ping carries
-// the accusation, so that the accused hears of it at once and can refute. The
-// news is passed on meanwhile as always.
+// the accusation, so that the accused hears of it at once and can refute in the
+// ack. The news is passed on meanwhile as always.
 //
 //	accused                                                   dead
 //	├──────────────────── suspicion ─────────────────────────────┤
@@ -79,17 +79,19 @@ func (s *swim) lookAgain(now time.Time, m *member) bool {
 	return true
 }
 
-// pingLast sends the ping, with the accusation.
+// pingLast sends the ping, with the accusation before it as in pingTarget.
 func (s *swim) pingLast(l *lastLook) {
 	m, sp := l.member, l.member.rare().suspicion
 	ping := wire.Ping{SeqNo: l.seq, Node: wire.Bytes(m.node.Name)}
 	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
-	s.send(m.endpoint(), s.encoded(ping.Append(s.fx.buf))).checksum = m.node.PMax >= 5
+	var accusation []byte
 	if !sp.verdict {
-		s.attach(wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf))
+		accusation = wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf)
 	} else {
-		s.attach(wire.Dead{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(sp.declared)}.Append(s.fx.buf))
+		accusation = wire.Dead{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(sp.declared)}.Append(s.fx.buf)
 	}
+	s.send(m.endpoint(), s.encoded(accusation)).checksum = m.node.PMax >= 5
+	s.attach(ping.Append(s.fx.buf))
 }
 
 // lookLate tries a stream when the last ping stays unanswered, or another ping
