@@ -203,14 +203,14 @@ func (s *swim) listens(now time.Time, m *member) bool {
 // patternTarget is who gets packet i of a round, nil for the one chosen at random.
 //
 // Every second transmission of a piece of news, from its first, goes to the member
-// at one of a few distances in the order of ranks, and for a while all nodes use
-// the same distance for the same transmission. So whoever has the news passes it
+// at one of a few distances in the order of ranks, in which the gone do not count,
+// and for a while all nodes use the same distance for the same transmission. So whoever has the news passes it
 // to the same relative places, and everybody is in such a place of that many
 // others: nobody can be missed by chance, as random targets alone miss one in e^-λ
 // after λ transmissions, but only if all of these are missed too. When there is
 // more news than fits into a packet, all that is new goes the same way.
 func (s *swim) patternTarget(now time.Time, i, limit int) *member {
-	n := s.table.len()
+	n := s.table.live()
 	if n < 2 || s.self == nil || !s.p.has(mechPattern) || s.selection.pool != nil {
 		return nil
 	}
@@ -223,7 +223,7 @@ func (s *swim) patternTarget(now time.Time, i, limit int) *member {
 	}
 	pattern := uint64(now.UnixNano() / int64(patternLasts))
 	h := (pattern*uint64(steps) + uint64(step)) * 0x9e3779b97f4a7c15 // Knuth's multiplicative hash
-	m := s.table.after(s.self, 1+int(h>>32%uint64(n-1)))
+	m := s.table.presentAfter(s.self, 1+int(h>>32%uint64(n-1)))
 	if !s.listens(now, m) {
 		return nil
 	}

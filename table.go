@@ -211,6 +211,24 @@ func (t *memberTable) after(m *member, distance int) *member {
 	return t.all[ranked[(at+distance)%len(ranked)]]
 }
 
+// presentAfter is after that leaves out those who are gone. There must be one
+// who is not besides m.
+func (t *memberTable) presentAfter(m *member, distance int) *member {
+	if t.live() == len(t.all) {
+		return t.after(m, distance)
+	}
+	ranked := t.byRank()
+	at, _ := slices.BinarySearchFunc(ranked, rankingOf(m, 0), t.compareRank)
+	for {
+		at = (at + 1) % len(ranked)
+		if m = t.all[ranked[at]]; !m.gone() {
+			if distance--; distance == 0 {
+				return m
+			}
+		}
+	}
+}
+
 // ranking is where a member stands in the order of ranks.
 type ranking struct {
 	rank  uint64

@@ -122,6 +122,20 @@ func TestByRankIsInOrder(t *testing.T) {
 				t.Fatalf("step %d: %s is not three behind %s", step, got.node.Name, m.node.Name)
 			}
 		}
+		for _, m := range want {
+			n := m.node.clone()
+			n.State = []NodeStateType{StateAlive, StateAlive, StateSuspect, StateDead, StateLeft}[rng.IntN(5)]
+			table.set(m, n, time.Unix(0, 0))
+		}
+		if table.live() <= 3 {
+			continue
+		}
+		for i, m := range want {
+			others := slices.DeleteFunc(slices.Concat(want[i+1:], want[:i]), (*member).gone)
+			if got := table.presentAfter(m, 3); got != others[2] {
+				t.Fatalf("step %d: %s is not the third present behind %s", step, got.node.Name, m.node.Name)
+			}
+		}
 	}
 }
 
