@@ -51,6 +51,13 @@ func (s *swim) send(to endpoint, msg []byte) *datagram {
 	return d
 }
 
+// sendTo emits msg alone to a member, with a checksum if it reads that.
+func (s *swim) sendTo(m *member, msg []byte) *datagram {
+	d := s.send(m.endpoint(), msg)
+	d.checksum = m.node.PMax >= 5
+	return d
+}
+
 // attach adds a message to the datagram sent last, given as for encoded.
 func (s *swim) attach(buf []byte) {
 	s.fx.msgs = append(s.fx.msgs, s.encoded(buf))

@@ -133,9 +133,7 @@ func (s *swim) healRound(now time.Time) {
 			h.attempts = map[uint32]endpoint{}
 		}
 		h.attempts[seq] = to
-		ping := wire.Ping{SeqNo: seq, Node: wire.Bytes(n.Name)}
-		ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
-		s.send(to, s.encoded(ping.Append(s.fx.buf))).checksum = n.PMax >= 5
+		s.send(to, s.encoded(s.appendPing(s.fx.buf, seq, wire.Bytes(n.Name)))).checksum = n.PMax >= 5
 	} else {
 		h.dialing = true
 		s.dial(dial{kind: dialSeed}, nil)

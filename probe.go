@@ -199,26 +199,31 @@ func (s *swim) pingAgain(now time.Time, p *probe) {
 // less for those who answer.
 func (s *swim) pingTarget(p *probe, seq uint32) {
 	m := p.member
-	ping := wire.Ping{SeqNo: seq, Node: wire.Bytes(m.node.Name)}
-	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
+	name := wire.Bytes(m.node.Name)
 	switch {
 	case m.node.State != StateAlive && s.p.has(mechBuddy):
 		// The suspect hears of the accusation with the ping and can refute at
 		// once (Lifeguard, section IV-C: the buddy system). It stands before the
 		// ping, so that the ack takes the refutation along.
-		d := s.send(m.endpoint(), s.encoded(wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf)))
-		d.seq, d.checksum = seq, m.node.PMax >= 5
-		s.attach(ping.Append(s.fx.buf))
+		s.sendTo(m, s.encoded(wire.Suspect{Incarnation: m.incarnation, Node: name, From: wire.Bytes(s.p.name)}.Append(s.fx.buf))).seq = seq
+		s.attach(s.appendPing(s.fx.buf, seq, name))
 	case seq != p.seq:
-		s.send(m.endpoint(), s.encoded(ping.Append(s.fx.buf))).seq = seq
+		s.send(m.endpoint(), s.encoded(s.appendPing(s.fx.buf, seq, name))).seq = seq
 	default:
-		s.sendPiggyback(m.endpoint(), s.encoded(ping.Append(s.fx.buf)), seq)
+		s.sendPiggyback(m.endpoint(), s.encoded(s.appendPing(s.fx.buf, seq, name)), seq)
 	}
 }
 
 // streamPings reports whether a node that does not answer packets is pinged
 // over a stream: that takes version 3 of the protocol.
 func (s *swim) streamPings(n *Node) bool { return s.p.streamPings && n.PMax >= 3 }
+
+// appendPing appends a ping of the member of that name.
+func (s *swim) appendPing(dst []byte, seq uint32, name []byte) []byte {
+	ping := wire.Ping{SeqNo: seq, Node: name}
+	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
+	return ping.Append(dst)
+}
 
 // source is how we present ourselves in pings: where acks are to go.
 func (s *swim) source() (addr []byte, port uint16, name []byte) {
@@ -553,11 +558,9 @@ func (s *swim) handleIndirectPing(now time.Time, from *endpoint, m *wire.Indirec
 		due = now.Add(time.Duration(nackShare * float64(timeout)))
 	}
 	s.timers.Set(&r.timer, due)
-	ping := wire.Ping{SeqNo: r.ours, Node: m.Node}
-	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
 	// Anyone can name a member and its address: a packet must not make us send
 	// more than a ping to wherever it says.
-	s.reply(target, there && !known.gone(), s.encoded(ping.Append(s.fx.buf)))
+	s.reply(target, there && !known.gone(), s.encoded(s.appendPing(s.fx.buf, r.ours, m.Node)))
 }
 
 // relayLate sends the nack when the ack is late, and later gives up. An ack in
@@ -600,9 +603,7 @@ func (s *swim) ping(now time.Time, to endpoint) ticket {
 		wait = min(wait, s.p.probeInterval)
 	}
 	s.timers.Set(&u.timer, now.Add(wait))
-	msg := wire.Ping{SeqNo: u.seq, Node: wire.Bytes(to.name)}
-	msg.SourceAddr, msg.SourcePort, msg.SourceNode = s.source()
-	s.sendPiggyback(to, s.encoded(msg.Append(s.fx.buf)), u.seq)
+	s.sendPiggyback(to, s.encoded(s.appendPing(s.fx.buf, u.seq, wire.Bytes(to.name))), u.seq)
 	return u.ticket
 }
 

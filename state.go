@@ -233,7 +233,7 @@ func (s *swim) hearsay(now time.Time, m *member, incarnation uint32) {
 	}
 	s.beginSuspicion(now, m, incarnation, "")
 	accusation := wire.Suspect{Incarnation: incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}
-	s.send(m.endpoint(), s.encoded(accusation.Append(s.fx.buf))).checksum = m.node.PMax >= 5
+	s.sendTo(m, s.encoded(accusation.Append(s.fx.buf)))
 }
 
 func (s *swim) beginSuspicion(now time.Time, m *member, incarnation uint32, accuser string) *suspicion {
@@ -485,7 +485,7 @@ func (s *swim) stale(now time.Time, m *member, accuser []byte) {
 	}
 	s.announce(now, 0)
 	if a := s.table.find(accuser); a != nil && a != s.self && !a.gone() {
-		s.send(a.endpoint(), s.encoded(s.appendSelf(s.fx.buf))).checksum = a.node.PMax >= 5
+		s.sendTo(a, s.encoded(s.appendSelf(s.fx.buf)))
 	}
 }
 
@@ -558,10 +558,8 @@ func (s *swim) sayGoodbye(wait ticket) {
 	for _, m := range told {
 		seq := s.newSeq()
 		s.goodbyes[seq] = wait
-		ping := wire.Ping{SeqNo: seq, Node: wire.Bytes(m.node.Name)}
-		ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
-		msg := s.encoded(ping.Append(s.fx.buf))
-		s.send(m.endpoint(), msg).checksum = m.node.PMax >= 5
+		msg := s.encoded(s.appendPing(s.fx.buf, seq, wire.Bytes(m.node.Name)))
+		s.sendTo(m, msg)
 		if len(msg)+len(alive)+len(dead)+3*wire.CompoundPartLen <= s.p.packetRoom {
 			s.attach(append(s.fx.buf, alive...))
 		}

@@ -82,16 +82,13 @@ func (s *swim) lookAgain(now time.Time, m *member) bool {
 // pingLast sends the ping, with the accusation before it as in pingTarget.
 func (s *swim) pingLast(l *lastLook) {
 	m, sp := l.member, l.member.rare().suspicion
-	ping := wire.Ping{SeqNo: l.seq, Node: wire.Bytes(m.node.Name)}
-	ping.SourceAddr, ping.SourcePort, ping.SourceNode = s.source()
-	var accusation []byte
+	name := wire.Bytes(m.node.Name)
 	if !sp.verdict {
-		accusation = wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf)
+		s.sendTo(m, s.encoded(wire.Suspect{Incarnation: m.incarnation, Node: name, From: wire.Bytes(s.p.name)}.Append(s.fx.buf)))
 	} else {
-		accusation = wire.Dead{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(sp.declared)}.Append(s.fx.buf)
+		s.sendTo(m, s.encoded(wire.Dead{Incarnation: m.incarnation, Node: name, From: wire.Bytes(sp.declared)}.Append(s.fx.buf)))
 	}
-	s.send(m.endpoint(), s.encoded(accusation)).checksum = m.node.PMax >= 5
-	s.attach(ping.Append(s.fx.buf))
+	s.attach(s.appendPing(s.fx.buf, l.seq, name))
 }
 
 // lookLate tries a stream when the last ping stays unanswered, or another ping
