@@ -367,21 +367,27 @@ func TestGossipQueueFill(t *testing.T) {
 	}
 }
 
+var theAccuser = "accuser"
+
 // newsOf is news about a member of that name.
-func newsOf(m *member, wait ticket) news {
-	return news{kind: wire.TypeDead, about: m, incarnation: 1, from: "accuser", wait: wait}
+func newsOf(m *member) news {
+	return news{kind: wire.TypeDead, about: m, incarnation: 1, from: &theAccuser}
 }
 
 func TestGossipQueueCompletesTickets(t *testing.T) {
 	var q gossipQueue
 	a, b := &member{node: &nodeRecord{Node: Node{Name: "a"}}}, &member{node: &nodeRecord{Node: Node{Name: "b"}}}
-	if got := q.push(newsOf(a, 1), 8); got != 0 {
+	if got := q.push(newsOf(a), 8); got != 0 {
 		t.Fatalf("first push replaced ticket %d", got)
 	}
-	if got := q.push(newsOf(a, 2), 8); got != 1 {
+	q.await(a, 1)
+	if got := q.push(newsOf(b), 8); got != 0 {
+		t.Fatalf("news about another replaced ticket %d", got)
+	}
+	if got := q.push(newsOf(a), 8); got != 1 {
 		t.Fatalf("second push replaced ticket %d, want 1", got)
 	}
-	q.push(newsOf(b, 0), 8)
+	q.await(a, 2)
 	var completed []completion
 	for range 3 {
 		var fx effects
@@ -391,13 +397,14 @@ func TestGossipQueueCompletesTickets(t *testing.T) {
 	if want := []completion{{ticket: 2, ok: true}}; !slices.Equal(completed, want) {
 		t.Fatalf("completed %v, want %v", completed, want)
 	}
-	if got := q.push(newsOf(a, 3), 8); got != 0 {
+	if got := q.push(newsOf(a), 8); got != 0 {
 		t.Fatalf("pushing after completion replaced ticket %d", got)
 	}
+	q.await(a, 3)
 	var fx effects
-	q.push(newsOf(b, 4), 8)
+	q.push(newsOf(b), 8)
 	q.clear(&fx)
-	if want := []completion{{ticket: 4, ok: true}, {ticket: 3, ok: true}}; !slices.Equal(fx.completed, want) || q.len() != 0 || len(fx.msgs) != 0 {
+	if want := []completion{{ticket: 3, ok: true}}; !slices.Equal(fx.completed, want) || q.len() != 0 || len(fx.msgs) != 0 {
 		t.Fatalf("emptying it completed %v, want %v; %d queued, %d sent", fx.completed, want, q.len(), len(fx.msgs))
 	}
 }
@@ -426,14 +433,14 @@ func TestNewsIsOfItsTime(t *testing.T) {
 // however often it changes. Afterwards it takes no memory.
 func TestGossipQueueWithoutPeersIsBounded(t *testing.T) {
 	var q gossipQueue
-	members := make([]member, 20)
+	members := make([]member, newsBlock+1)
 	for i := range 10_000 {
 		m := &members[i%len(members)]
 		m.node = &nodeRecord{Node: Node{Name: "m"}}
-		q.push(newsOf(m, 0), 20+i%50)
+		q.push(newsOf(m), 20+i%50)
 	}
-	if q.len() != len(members) || q.made >= len(members)+newsBlock {
-		t.Errorf("%d messages queued, %d entries made, want %d", q.len(), q.made, len(members))
+	if q.len() != len(members) || q.made != 2*newsBlock {
+		t.Errorf("%d messages queued, %d entries made, want %d, %d", q.len(), q.made, len(members), 2*newsBlock)
 	}
 	if got := cap(q.queue.tiers[0].buckets); got > 64 {
 		t.Errorf("room for %d buckets", got)
@@ -473,7 +480,7 @@ func TestOversizeNewsIsNotStarved(t *testing.T) {
 func TestFillDoesNotAllocate(t *testing.T) {
 	var q gossipQueue
 	members := make([]*member, 500)
-	push := func(i int) { q.push(newsOf(members[i%len(members)], 0), 40+i%100) }
+	push := func(i int) { q.push(newsOf(members[i%len(members)]), 40+i%100) }
 	for i := range members {
 		members[i] = &member{node: &nodeRecord{Node: Node{Name: fmt.Sprint("node-", i)}}}
 		push(i)

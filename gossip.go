@@ -18,12 +18,11 @@ const gossipBatch = 40
 // A round that only asks the Delegate, and gets nothing, is free: otherwise a
 // program with a Delegate would never get back the credit it has used.
 // News then travels at the pace of the network, not of the interval.
+//
+// Rounds that are about newcomers only leave the others their burst: when
+// hundreds join, they take up every round for a minute, and what else happens
+// would go at the pace of GossipInterval.
 const gossipBurst = 64
-
-// gossipReserve is how many rounds more there are for all but news of newcomers.
-// When hundreds join, that alone takes up every round for a minute, and what
-// else happens would go at the pace of GossipInterval.
-const gossipReserve = 32
 
 // encoded keeps what a message was appended to, s.fx.buf, and returns the
 // message. Its bytes live as long as the effects. (Passing the message itself,
@@ -94,7 +93,7 @@ func (s *swim) queue(now time.Time, n news) {
 	s.queueWithoutHurry(now, n)
 }
 
-// queueWithoutHurry is queue for news that leaves gossipReserve alone.
+// queueWithoutHurry is queue for news of newcomers.
 func (s *swim) queueWithoutHurry(now time.Time, n news) {
 	// Its length decides about its place. The message itself is forgotten again.
 	from := len(s.fx.buf)
@@ -108,7 +107,7 @@ func (s *swim) queueWithoutHurry(now time.Time, n news) {
 	if n.about == s.self {
 		s.unheard = false
 	} else if s.unheard && !s.leaving {
-		s.announce(now, 0)
+		s.announce(now)
 	}
 }
 
@@ -116,11 +115,11 @@ func (s *swim) queueWithoutHurry(now time.Time, n news) {
 // is credit, otherwise when there is again. So news never waits for a tick, and
 // a quiet node never wakes up.
 func (s *swim) wakeGossip(now time.Time) {
-	burst := time.Duration(gossipBurst)
+	paid := s.gossipPaid
 	if s.gossipHurry > 0 {
-		burst += gossipReserve
+		paid = s.hurryPaid
 	}
-	due := s.gossipPaid.Add(-(burst - 1) * s.p.gossipInterval)
+	due := paid.Add(-(gossipBurst - 1) * s.p.gossipInterval)
 	if !s.p.has(mechEagerGossip) {
 		due = s.gossiped.Add(s.p.gossipInterval)
 		if missed := now.Sub(due); missed > 0 {
@@ -149,10 +148,10 @@ func (s *swim) gossipAt(due time.Time) {
 func (s *swim) gossipRound(now time.Time) {
 	s.gossiped = now
 	if s.gossip.len() > 0 || s.gossipOwed {
-		if s.gossipPaid.Before(now) {
-			s.gossipPaid = now
+		s.gossipPaid = maxTime(s.gossipPaid, now).Add(s.p.gossipInterval)
+		if s.gossipHurry > 0 {
+			s.hurryPaid = maxTime(s.hurryPaid, now).Add(s.p.gossipInterval)
 		}
-		s.gossipPaid = s.gossipPaid.Add(s.p.gossipInterval)
 	}
 	s.gossipOwed = false
 	s.trace(traceEvent{kind: traceGossip})

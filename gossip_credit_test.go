@@ -17,11 +17,11 @@ func TestGossipCreditReturnsWithADelegate(t *testing.T) {
 	c := warmCluster(n, 1, fixedLink, func(p *params) { p.userGossip = true })
 	for update := range 5 {
 		// Each uses up about all that may follow at once.
-		for range 12 {
+		for range 8 {
 			c.updateMeta(c.nodes[1], 20)
 			c.run(20 * time.Millisecond)
 		}
-		c.run((gossipBurst + gossipReserve) * 200 * time.Millisecond)
+		c.run(gossipBurst * 200 * time.Millisecond)
 		from := c.nodes[0]
 		c.updateMeta(from, 20)
 		start := c.net.Now()

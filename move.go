@@ -174,5 +174,5 @@ func (s *swim) outdate(now time.Time, incarnation uint32) {
 		return
 	}
 	s.renew(incarnation)
-	s.announce(now, 0)
+	s.announce(now)
 }

@@ -110,7 +110,7 @@ func (s *swim) callOut(now time.Time) {
 		return
 	}
 	if s.renew(0) {
-		s.announce(now, 0)
+		s.announce(now)
 	}
 }
 

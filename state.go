@@ -122,7 +122,7 @@ func (s *swim) alive(now time.Time, m *member, a *wire.Alive, port uint16) {
 	metaChanged := !slices.Equal(a.Meta, old.Meta)
 	if old.State == StateAlive && !metaChanged && port == old.Port && slices.Equal(a.Addr, old.Addr) &&
 		(len(a.Vsn) < 6 || slices.Equal(a.Vsn[:6], old.vsn())) {
-		s.queueAlive(now, m, 0)
+		s.queueAlive(now, m)
 		return // a new incarnation and nothing else: readers see no change
 	}
 	n := old.at(a.Addr)
@@ -153,7 +153,7 @@ func (s *swim) alive(now time.Time, m *member, a *wire.Alive, port uint16) {
 	if kind == noticeJoin {
 		s.queueNewcomer(now, m)
 	} else {
-		s.queueAlive(now, m, 0)
+		s.queueAlive(now, m)
 	}
 	s.notify(kind, m, was)
 	if r := m.rare(); r.hidden && kind == noticeJoin && r.probe == nil && s.heldUntil(m.node.Name).IsZero() {
@@ -324,7 +324,7 @@ func (s *swim) suspicionExpired(now time.Time, m *member) {
 	s.bury(now, m, StateDead, m.incarnation)
 	if !sp.verdict {
 		s.trace(traceEvent{kind: traceSuspicionFail, node: m.node.Name, n: len(sp.from), d: time.Duration(sp.k)})
-		s.queueDead(now, m, s.p.name, 0)
+		s.queueDead(now, m, s.p.name)
 	}
 }
 
@@ -372,7 +372,7 @@ func (s *swim) dead(now time.Time, m *member, incarnation uint32, from string) {
 	}
 	s.endSuspicion(m)
 	s.bury(now, m, state, incarnation)
-	s.queueDead(now, m, from, 0)
+	s.queueDead(now, m, from)
 }
 
 // declaredDead passes on another member's verdict that m, alive or suspect
@@ -385,7 +385,7 @@ func (s *swim) declaredDead(now time.Time, m *member, incarnation uint32, from s
 		return
 	}
 	m.incarnation = incarnation
-	s.queueDead(now, m, from, 0)
+	s.queueDead(now, m, from)
 	if sp == nil {
 		sp = s.beginSuspicion(now, m, incarnation, from)
 	}
@@ -442,7 +442,7 @@ func (s *swim) deadAgain(now time.Time, m *member, state NodeStateType, incarnat
 		s.forgive(n.Name)
 		s.notify(noticeChanged, m, was)
 	}
-	s.queueDead(now, m, from, 0)
+	s.queueDead(now, m, from)
 }
 
 // refute answers a claim about this node with a higher incarnation (SWIM,
@@ -453,7 +453,7 @@ func (s *swim) refute(now time.Time, accused uint32, kind, from string) {
 	}
 	s.adjustHealth(1)
 	s.trace(traceEvent{kind: traceRefuted, node: from, from: kind})
-	s.announce(now, 0)
+	s.announce(now)
 }
 
 // renew takes an incarnation above the present one and above the one given,
@@ -483,16 +483,16 @@ func (s *swim) stale(now time.Time, m *member, accuser []byte) {
 	if m != s.self || s.leaving || !s.p.has(mechRefuteAgain) || m.news != nil || now.Sub(s.announced) < s.p.probeInterval {
 		return
 	}
-	s.announce(now, 0)
+	s.announce(now)
 	if a := s.table.find(accuser); a != nil && a != s.self && !a.gone() {
 		s.sendTo(a, s.encoded(s.appendSelf(s.fx.buf)))
 	}
 }
 
 // announce queues an alive message about this node.
-func (s *swim) announce(now time.Time, wait ticket) {
+func (s *swim) announce(now time.Time) {
 	s.announced = now
-	s.queueAlive(now, s.self, wait)
+	s.queueAlive(now, s.self)
 }
 
 // updateMeta announces new metadata, which the caller never modifies again.
@@ -510,9 +510,8 @@ func (s *swim) updateMeta(now time.Time, meta []byte) ticket {
 		n.Meta = meta
 		s.notify(noticeUpdate, s.self, s.table.set(s.self, n, now))
 	}
-	wait := s.waitForOthers()
-	s.announce(now, wait)
-	return wait
+	s.announce(now)
+	return s.awaitNews()
 }
 
 // leave announces that this node leaves. The ticket completes as for updateMeta.
@@ -526,8 +525,8 @@ func (s *swim) leave(now time.Time) ticket {
 		return 0
 	}
 	s.bury(now, s.self, StateLeft, s.incarnation)
-	wait := s.waitForOthers()
-	s.queueDead(now, s.self, s.p.name, wait)
+	s.queueDead(now, s.self, s.p.name)
+	wait := s.awaitNews()
 	if wait != 0 {
 		s.sayGoodbye(wait)
 	}
@@ -585,8 +584,9 @@ func (s *swim) appendSelf(dst []byte) []byte {
 // goodbyeConfirmed reports that all who were told have answered.
 func (s *swim) goodbyeConfirmed() bool { return s.goodbyes != nil && len(s.goodbyes) == 0 }
 
-// waitForOthers is a ticket when another member lives, otherwise zero.
-func (s *swim) waitForOthers() ticket {
+// awaitNews is a ticket that waits for the news about this node to have been
+// sent, zero when no other member lives.
+func (s *swim) awaitNews() ticket {
 	others := s.table.live()
 	if !s.self.gone() {
 		others--
@@ -594,7 +594,9 @@ func (s *swim) waitForOthers() ticket {
 	if others == 0 {
 		return 0
 	}
-	return s.newTicket()
+	wait := s.newTicket()
+	s.gossip.await(s.self, wait)
+	return wait
 }
 
 // reclaimable reports whether m's name may move to another address: at once
@@ -648,8 +650,8 @@ func (s *swim) reap(now time.Time) {
 	}
 }
 
-func (s *swim) queueAlive(now time.Time, m *member, wait ticket) {
-	s.queue(now, news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation, wait: wait})
+func (s *swim) queueAlive(now time.Time, m *member) {
+	s.queue(now, news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation})
 }
 
 func (s *swim) queueNewcomer(now time.Time, m *member) {
@@ -657,7 +659,7 @@ func (s *swim) queueNewcomer(now time.Time, m *member) {
 }
 
 func (s *swim) queueSuspect(now time.Time, m *member, incarnation uint32, from string) {
-	s.queue(now, news{kind: wire.TypeSuspect, about: m, incarnation: incarnation, from: from})
+	s.queue(now, news{kind: wire.TypeSuspect, about: m, incarnation: incarnation, from: &from})
 }
 
 // queueConfirmation queues a further accusation of a suspect. It is sent half as
@@ -676,8 +678,8 @@ func (s *swim) queueConfirmation(now time.Time, m *member, incarnation uint32, f
 	}
 }
 
-func (s *swim) queueDead(now time.Time, m *member, from string, wait ticket) {
-	s.queue(now, news{kind: wire.TypeDead, about: m, incarnation: m.incarnation, from: from, wait: wait})
+func (s *swim) queueDead(now time.Time, m *member, from string) {
+	s.queue(now, news{kind: wire.TypeDead, about: m, incarnation: m.incarnation, from: &from})
 }
 
 // portOf honours ports whatever version is spoken: clusters in which they

@@ -43,7 +43,8 @@ type swim struct {
 	gossipRounds int
 	gossipPaid   time.Time // until when the rounds sent have used up the budget; past: credit
 	gossipOwed   bool      // the Delegate has broadcasts, so the next round uses up budget
-	gossipHurry  int       // so many rounds to come may use up gossipReserve
+	gossipHurry  int       // so many rounds to come have news that is not of newcomers
+	hurryPaid    time.Time // gossipPaid of these rounds
 	unheard      bool      // nobody was there when this node announced itself
 
 	seq        uint32
@@ -141,7 +142,7 @@ func (s *swim) start(now time.Time, self *Node) {
 		s.self = m
 		s.notify(noticeJoin, m, nil)
 		s.trace(traceEvent{kind: traceAlive})
-		s.announce(now, 0)
+		s.announce(now)
 	}
 	s.wakeForUser()
 	if s.p.probeInterval > 0 {

@@ -181,6 +181,9 @@ func TestMemberIsSmall(t *testing.T) {
 	if got := unsafe.Sizeof(nodeRecord{}); got > 96 {
 		t.Errorf("a record takes %d bytes", got)
 	}
+	if got := unsafe.Sizeof(entry[news]{}); got > 64 {
+		t.Errorf("news about a member takes %d bytes", got)
+	}
 }
 
 // TestRareIsNotKept: what few members have must not stay when they have it no
