@@ -43,10 +43,11 @@ func (n *news) appendTo(dst []byte) []byte {
 }
 
 // push queues the latest news about a member, which is size bytes long as a
-// message, in place of any older news about it of whatever kind. It returns the
+// message, in place of any older news about it of whatever kind. So many
+// transmissions, fewer than the limit, are taken for made. It returns the
 // ticket that waited for the older one (0 if none): there is nothing left for
 // it to wait for.
-func (q *gossipQueue) push(n news, size int) (replaced ticket) {
+func (q *gossipQueue) push(n news, size, made int) (replaced ticket) {
 	e := n.about.news
 	if e == nil {
 		e = q.new()
@@ -55,7 +56,7 @@ func (q *gossipQueue) push(n news, size int) (replaced ticket) {
 		replaced, q.awaited, q.awaiting = q.awaiting, nil, 0
 	}
 	e.value = n
-	q.queue.add(e, size)
+	q.queue.add(e, size, made)
 	return replaced
 }
 
@@ -270,16 +271,16 @@ type entry[T any] struct {
 	child, next, prev *entry[T]
 }
 
-// add queues e, whose message has size bytes, as the newest and as never
-// transmitted, whether or not it is queued already.
-func (q *transmitQueue[T]) add(e *entry[T], size int) {
+// add queues e, whose message has size bytes, as the newest and as transmitted so
+// often, whether or not it is queued already.
+func (q *transmitQueue[T]) add(e *entry[T], size, transmits int) {
 	if e.id != 0 {
 		q.unlink(e)
 	} else {
 		q.n++
 	}
 	q.lastID++
-	*e = entry[T]{value: e.value, id: q.lastID, size: int32(min(size, math.MaxInt32))}
+	*e = entry[T]{value: e.value, id: q.lastID, size: int32(min(size, math.MaxInt32)), transmits: int32(transmits)}
 	q.link(e)
 }
 

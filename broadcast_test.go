@@ -76,7 +76,7 @@ func (q *testQueue) push(name string, msg []byte, wait ticket) (replaced ticket)
 		}
 	}
 	replaced, e.value = e.value.wait, testNews{name, msg, wait}
-	q.queue.add(e, len(msg))
+	q.queue.add(e, len(msg), 0)
 	return replaced
 }
 
@@ -377,14 +377,14 @@ func newsOf(m *member) news {
 func TestGossipQueueCompletesTickets(t *testing.T) {
 	var q gossipQueue
 	a, b := &member{node: &nodeRecord{Node: Node{Name: "a"}}}, &member{node: &nodeRecord{Node: Node{Name: "b"}}}
-	if got := q.push(newsOf(a), 8); got != 0 {
+	if got := q.push(newsOf(a), 8, 0); got != 0 {
 		t.Fatalf("first push replaced ticket %d", got)
 	}
 	q.await(a, 1)
-	if got := q.push(newsOf(b), 8); got != 0 {
+	if got := q.push(newsOf(b), 8, 0); got != 0 {
 		t.Fatalf("news about another replaced ticket %d", got)
 	}
-	if got := q.push(newsOf(a), 8); got != 1 {
+	if got := q.push(newsOf(a), 8, 0); got != 1 {
 		t.Fatalf("second push replaced ticket %d, want 1", got)
 	}
 	q.await(a, 2)
@@ -397,12 +397,12 @@ func TestGossipQueueCompletesTickets(t *testing.T) {
 	if want := []completion{{ticket: 2, ok: true}}; !slices.Equal(completed, want) {
 		t.Fatalf("completed %v, want %v", completed, want)
 	}
-	if got := q.push(newsOf(a), 8); got != 0 {
+	if got := q.push(newsOf(a), 8, 0); got != 0 {
 		t.Fatalf("pushing after completion replaced ticket %d", got)
 	}
 	q.await(a, 3)
 	var fx effects
-	q.push(newsOf(b), 8)
+	q.push(newsOf(b), 8, 0)
 	q.clear(&fx)
 	if want := []completion{{ticket: 3, ok: true}}; !slices.Equal(fx.completed, want) || q.len() != 0 || len(fx.msgs) != 0 {
 		t.Fatalf("emptying it completed %v, want %v; %d queued, %d sent", fx.completed, want, q.len(), len(fx.msgs))
@@ -414,7 +414,7 @@ func TestGossipQueueCompletesTickets(t *testing.T) {
 func TestNewsIsOfItsTime(t *testing.T) {
 	m := &member{node: &nodeRecord{Node: Node{Name: "a", Addr: []byte{1, 2, 3, 4}, Port: 5, Meta: []byte("meta"), PMin: 1, PMax: 5, PCur: 2}}, incarnation: 7}
 	var q gossipQueue
-	q.push(news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation}, 80)
+	q.push(news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation}, 80, 0)
 	m.incarnation = 9
 	m.node = m.node.clone()
 	m.node.State = StateSuspect
@@ -437,7 +437,7 @@ func TestGossipQueueWithoutPeersIsBounded(t *testing.T) {
 	for i := range 10_000 {
 		m := &members[i%len(members)]
 		m.node = &nodeRecord{Node: Node{Name: "m"}}
-		q.push(newsOf(m), 20+i%50)
+		q.push(newsOf(m), 20+i%50, 0)
 	}
 	if q.len() != len(members) || q.made != 2*newsBlock {
 		t.Errorf("%d messages queued, %d entries made, want %d, %d", q.len(), q.made, len(members), 2*newsBlock)
@@ -480,7 +480,7 @@ func TestOversizeNewsIsNotStarved(t *testing.T) {
 func TestFillDoesNotAllocate(t *testing.T) {
 	var q gossipQueue
 	members := make([]*member, 500)
-	push := func(i int) { q.push(newsOf(members[i%len(members)]), 40+i%100) }
+	push := func(i int) { q.push(newsOf(members[i%len(members)]), 40+i%100, 0) }
 	for i := range members {
 		members[i] = &member{node: &nodeRecord{Node: Node{Name: fmt.Sprint("node-", i)}}}
 		push(i)

@@ -87,20 +87,21 @@ func (s *swim) fill() {
 func (s *swim) transmitLimit() int { return transmitLimit(s.p.retransmitMult, s.table.len()) }
 
 // queue adds news about a member to the gossip, in place of older news about
-// it, and makes sure that rounds will take it along.
-func (s *swim) queue(now time.Time, n news) {
+// it, and makes sure that rounds will take it along. So many transmissions are
+// taken for made.
+func (s *swim) queue(now time.Time, n news, made int) {
 	s.gossipHurry = math.MaxInt // the next round makes it as many as the news is to be sent in
-	s.queueWithoutHurry(now, n)
+	s.queueWithoutHurry(now, n, made)
 }
 
 // queueWithoutHurry is queue for news of newcomers.
-func (s *swim) queueWithoutHurry(now time.Time, n news) {
+func (s *swim) queueWithoutHurry(now time.Time, n news, made int) {
 	// Its length decides about its place. The message itself is forgotten again.
 	from := len(s.fx.buf)
 	s.fx.buf = n.appendTo(s.fx.buf)
 	size := len(s.fx.buf) - from
 	s.fx.buf = s.fx.buf[:from]
-	if replaced := s.gossip.push(n, size); replaced != 0 {
+	if replaced := s.gossip.push(n, size, made); replaced != 0 {
 		s.fx.completed = append(s.fx.completed, completion{ticket: replaced, ok: true})
 	}
 	s.wakeGossip(now)

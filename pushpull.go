@@ -70,8 +70,8 @@ func (s *swim) quieten() {
 	limit := s.transmitLimit()
 	told := limit * (quietJoin - 1) / quietJoin
 	for _, m := range s.table.all {
-		if m != s.self {
-			s.gossip.skip(m, told, limit)
+		if m != s.self && m.news != nil {
+			s.gossip.skip(m, told-int(m.news.transmits), limit)
 		}
 	}
 }

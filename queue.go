@@ -129,7 +129,7 @@ func (q *TransmitLimitedQueue) QueueBroadcast(b Broadcast) {
 		e = new(entry[queuedBroadcast])
 	}
 	e.value = queuedBroadcast{b, msg, name, -1}
-	q.queue.add(e, len(msg))
+	q.queue.add(e, len(msg), 0)
 	if plain {
 		e.value.plainAt = len(q.plain)
 		q.plain = append(q.plain, e)

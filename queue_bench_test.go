@@ -136,7 +136,7 @@ func BenchmarkGossipQueueFill(b *testing.B) {
 				all[i] = news{kind: wire.TypeAlive, incarnation: 1, about: &member{node: &nodeRecord{Node: Node{
 					Name: fmt.Sprint("node-", i), Addr: []byte{10, 0, 0, 1}, Port: 7946, Meta: make([]byte, i*37%50),
 				}}}}
-				q.push(all[i], size(i))
+				q.push(all[i], size(i), 0)
 			}
 			sizes := make([]int, n)
 			for i := range sizes {
@@ -149,7 +149,7 @@ func BenchmarkGossipQueueFill(b *testing.B) {
 				fx.reset()
 				q.fill(&fx, 2, 1398, 8, true)
 				for q.len() < n {
-					q.push(all[i%n], sizes[i%n])
+					q.push(all[i%n], sizes[i%n], 0)
 					i++
 				}
 			}

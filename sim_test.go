@@ -128,11 +128,11 @@ func TestSimCheckerNotices(t *testing.T) {
 			other(n).setProbe(nil)
 		}, "has lost its member"},
 		{"no gossip round", func(c *simCluster, n *simNode) {
-			n.core.queueSuspect(c.now(n), other(n), 1, "n2")
+			n.core.queueSuspect(c.now(n), other(n), 1, "n2", 0)
 			n.core.timers.Remove(&n.core.gossipTimer)
 		}, "no gossip round to come"},
 		{"sent too often", func(c *simCluster, n *simNode) {
-			n.core.queueSuspect(c.now(n), other(n), 1, "n2")
+			n.core.queueSuspect(c.now(n), other(n), 1, "n2", 0)
 			for range 20 {
 				n.core.gossip.fill(&n.core.fx, wire.CompoundPartLen, 1000, 100, true)
 			}

@@ -211,7 +211,7 @@ func (s *swim) suspect(now time.Time, m *member, incarnation uint32, from string
 		s.refute(now, incarnation, "suspect", from)
 		return
 	}
-	s.queueSuspect(now, m, incarnation, from)
+	s.queueSuspect(now, m, incarnation, from, 0)
 	s.beginSuspicion(now, m, incarnation, from)
 }
 
@@ -651,15 +651,24 @@ func (s *swim) reap(now time.Time) {
 }
 
 func (s *swim) queueAlive(now time.Time, m *member) {
-	s.queue(now, news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation})
+	s.queue(now, news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation}, 0)
 }
 
+// queueNewcomer queues the news of a newcomer, to be sent a little less often than
+// other news. When hundreds join it is most of what is sent, and who misses it makes
+// up for it when it exchanges tables, as newcomers do soon.
 func (s *swim) queueNewcomer(now time.Time, m *member) {
-	s.queueWithoutHurry(now, news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation})
+	n := news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation}
+	s.queueWithoutHurry(now, n, s.transmitLimit()/newcomerSaving)
 }
 
-func (s *swim) queueSuspect(now time.Time, m *member, incarnation uint32, from string) {
-	s.queue(now, news{kind: wire.TypeSuspect, about: m, incarnation: incarnation, from: &from})
+// newcomerSaving is what share of the transmissions of news about a newcomer is saved.
+// With a seventh all know all after a join storm as soon as with none; with a third,
+// a second later.
+const newcomerSaving = 7
+
+func (s *swim) queueSuspect(now time.Time, m *member, incarnation uint32, from string, made int) {
+	s.queue(now, news{kind: wire.TypeSuspect, about: m, incarnation: incarnation, from: &from}, made)
 }
 
 // queueConfirmation queues a further accusation of a suspect. It is sent half as
@@ -667,19 +676,18 @@ func (s *swim) queueSuspect(now time.Time, m *member, incarnation uint32, from s
 // and who misses this one hears the verdict from those who have not. As long as
 // the accusation before it is being sent, it takes that one's place.
 func (s *swim) queueConfirmation(now time.Time, m *member, incarnation uint32, from string) {
-	limit := s.transmitLimit()
-	made := limit / 2
-	if m.news != nil {
-		made = min(made, int(m.news.transmits))
-	}
-	s.queueSuspect(now, m, incarnation, from)
+	made := 0
 	if s.p.has(mechQuietConfirm) {
-		s.gossip.skip(m, made, limit)
+		made = s.transmitLimit() / 2
+		if m.news != nil {
+			made = min(made, int(m.news.transmits))
+		}
 	}
+	s.queueSuspect(now, m, incarnation, from, made)
 }
 
 func (s *swim) queueDead(now time.Time, m *member, from string) {
-	s.queue(now, news{kind: wire.TypeDead, about: m, incarnation: m.incarnation, from: &from})
+	s.queue(now, news{kind: wire.TypeDead, about: m, incarnation: m.incarnation, from: &from}, 0)
 }
 
 // portOf honours ports whatever version is spoken: clusters in which they
