@@ -659,12 +659,12 @@ func (s *swim) queueAlive(now time.Time, m *member) {
 // up for it when it exchanges tables, as newcomers do soon.
 func (s *swim) queueNewcomer(now time.Time, m *member) {
 	n := news{kind: wire.TypeAlive, about: m, incarnation: m.incarnation}
-	s.queueWithoutHurry(now, n, s.transmitLimit()/newcomerSaving)
+	s.queueWithoutHurry(now, n, min(2, s.transmitLimit()/newcomerSaving))
 }
 
-// newcomerSaving is what share of the transmissions of news about a newcomer is saved.
-// With a seventh all know all after a join storm as soon as with none; with a third,
-// a second later.
+// newcomerSaving is what share of the transmissions of news about a newcomer is saved,
+// up to two. With a seventh all know all after a join storm as soon as with none; with
+// a third, a second later.
 const newcomerSaving = 7
 
 func (s *swim) queueSuspect(now time.Time, m *member, incarnation uint32, from string, made int) {
