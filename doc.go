@@ -107,7 +107,7 @@
 // so that nobody is left out by bad luck. Each piece is sent RetransmitMult times the
 // logarithm of the cluster size and then dropped; with these numbers practically
 // everybody has heard it. What a node learns by joining it sends a third as often,
-// because most others know, and news of newcomers a seventh less often, because these
+// because most others know, and news of newcomers a little less often, because these
 // exchange tables soon. The least often sent comes first, so fresh news is never
 // stuck behind old, and news about a member replaces older news about it.
 //

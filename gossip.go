@@ -24,6 +24,10 @@ const gossipBatch = 40
 // would go at the pace of GossipInterval.
 const gossipBurst = 64
 
+// gossipOverdraft is for how many intervals at most all wait for the next round
+// when newcomers and other news have used up a burst each.
+const gossipOverdraft = 5
+
 // encoded keeps what a message was appended to, s.fx.buf, and returns the
 // message. Its bytes live as long as the effects. (Passing the message itself,
 // behind an interface, would cost an allocation for each.)
@@ -152,6 +156,10 @@ func (s *swim) gossipRound(now time.Time) {
 		s.gossipPaid = maxTime(s.gossipPaid, now).Add(s.p.gossipInterval)
 		if s.gossipHurry > 0 {
 			s.hurryPaid = maxTime(s.hurryPaid, now).Add(s.p.gossipInterval)
+			most := now.Add((gossipBurst - 1 + gossipOverdraft) * s.p.gossipInterval)
+			if s.gossipPaid.After(most) {
+				s.gossipPaid = most
+			}
 		}
 	}
 	s.gossipOwed = false
@@ -162,10 +170,15 @@ func (s *swim) gossipRound(now time.Time) {
 	targets := s.choose(s.p.gossipNodes, func(m *member) bool { return s.listens(now, m) })
 	for i, m := range targets {
 		if p := s.patternTarget(now, i, limit); p != nil {
-			if at := slices.Index(targets[i:], p); at > 0 {
-				targets[i+at] = m
+			at := slices.Index(targets, p)
+			if at > i {
+				targets[at] = m
 			}
-			m = p
+			// Who has got a packet of this round gets another one only if all that
+			// is new does not fit into one.
+			if at < 0 || at > i || s.gossip.leastSent() == 0 {
+				m, targets[i] = p, p
+			}
 		}
 		room := s.p.packetRoom
 		if s.p.userGossip && i == 0 {
@@ -211,14 +224,15 @@ func (s *swim) listens(now time.Time, m *member) bool {
 //
 // Every second transmission of a piece of news, from its first, goes to the member
 // at one of a few distances in the order of ranks, in which the gone do not count,
-// and for a while all nodes use the same distance for the same transmission. So whoever has the news passes it
-// to the same relative places, and everybody is in such a place of that many
-// others: nobody can be missed by chance, as random targets alone miss one in e^-λ
-// after λ transmissions, but only if all of these are missed too. When there is
-// more news than fits into a packet, all that is new goes the same way.
+// and for a while all nodes use the same distance for the same transmission. So
+// whoever has the news passes it to the same relative places, and everybody is in
+// such a place of that many others: nobody is missed by chance, as random targets
+// alone miss one in e^-λ after λ transmissions, but only if all of these are missed
+// too. When there is more news than fits into a packet, all that is new goes the
+// same way.
 func (s *swim) patternTarget(now time.Time, i, limit int) *member {
 	n := s.table.live()
-	if n < 2 || s.self == nil || !s.p.has(mechPattern) || s.selection.pool != nil {
+	if n < 2 || s.self == nil || !s.p.has(mechPattern) || s.selection.pool != nil || s.selection.preferred != "" {
 		return nil
 	}
 	steps := (limit + patternStep - 1) / patternStep
@@ -237,8 +251,8 @@ func (s *swim) patternTarget(now time.Time, i, limit int) *member {
 	return m
 }
 
-// patternStep is which share of the transmissions follow the pattern. Random ones
-// are faster: they reach fewer who know already.
+// patternStep: one of so many transmissions follows the pattern. Random ones are
+// faster, since they reach fewer who know already.
 const patternStep = 2
 
 // patternLasts is how long all nodes use the same distances: much longer than

@@ -8,6 +8,26 @@ import (
 	"github.com/swimguard/memberlist/internal/wire"
 )
 
+// As long as all that is new fits into a packet, nobody gets two of a round.
+func TestRoundTellsEachOnce(t *testing.T) {
+	s, now := crowdedCore(3, func(p *params) { p.probeInterval, p.pushPullInterval = 0, 0 })
+	for i := range 100 {
+		now = pass(s, now, time.Minute) // another pattern
+		s.handleAlive(now, aliveAt("m0", uint32(i+2), 0))
+		told := map[endpoint]bool{}
+		for len(told) == 0 {
+			now = watch(s, now, time.Millisecond, func(fx *effects) {
+				for _, d := range fx.datagrams {
+					told[d.to] = true
+				}
+			})
+		}
+		if len(told) != 3 {
+			t.Fatalf("pattern %d: a round of three packets told %d of three others", i, len(told))
+		}
+	}
+}
+
 // However much is new at once, the first transmission of each piece goes to the
 // same relative place: so everybody hears of all of it from one and the same member,
 // and none of it depends on chance.

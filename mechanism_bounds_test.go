@@ -97,6 +97,35 @@ func TestGossipBurstsAreBounded(t *testing.T) {
 	}
 }
 
+// After a burst about newcomers and one about others, the rest of the news does not
+// wait until both are paid for.
+func TestBurstsDoNotHoldUpTheRest(t *testing.T) {
+	s, now := crowdedCore(300, func(p *params) { p.probeInterval, p.pushPullInterval = 0, 0 })
+	now = pass(s, now, 2*gossipBurst*s.p.gossipInterval)
+	for i := range 600 {
+		s.handleAlive(now, aliveAt(fmt.Sprint("new", i), 1, byte(i)))
+		now = pass(s, now, time.Millisecond)
+	}
+	for i := range 100 {
+		s.handleAlive(now, aliveAt(fmt.Sprint("m", i), 2, byte(i)))
+		now = pass(s, now, 5*time.Millisecond)
+	}
+	rest, longest := s.gossip.len(), time.Duration(0)
+	for last := now; s.gossip.len() > 0; {
+		now = watch(s, now, time.Millisecond, func(fx *effects) {
+			if countTraces(fx, traceGossip) > 0 {
+				last = now
+			}
+		})
+		if longest = max(longest, now.Sub(last)); longest > time.Minute {
+			break
+		}
+	}
+	if most := (gossipOverdraft + 1) * s.p.gossipInterval; rest < 100 || longest > most {
+		t.Errorf("%d pieces of news left to send; a round came after %v, want %v at most", rest, longest, most)
+	}
+}
+
 // However many are accused, an interval has one probe and extraProbes more.
 func TestProbesOfAnIntervalAreBounded(t *testing.T) {
 	s, now := crowdedCore(60, func(p *params) { p.pushPullInterval = 0 })

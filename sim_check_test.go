@@ -152,8 +152,14 @@ func (k *simChecker) suspicion(n *simNode, m *member) {
 			late = 0
 		}
 		_, shortest, _ := suspicionTimes(p.suspicionMult, p.suspicionMaxMult, n.largest, p.probeInterval)
-		if late > 0 && !sp.timer.At().After(k.c.now(n)) {
-			late = 0 // a late accuser has brought the end to where it was past: it is now
+		// A late accuser may bring the end to where it is past: it is now then, or at
+		// a node that has been deaf within an interval.
+		end := k.c.now(n)
+		if !n.core.hearing.lost.IsZero() {
+			end = end.Add(max(p.probeInterval, p.probeTimeout))
+		}
+		if late > 0 && !sp.timer.At().After(end) {
+			late = 0
 		}
 		if sp.look == nil && (late < 0 || late > 0 && n.core.hearing.lost.IsZero() || late > shortest+max(p.probeInterval, p.probeTimeout)) {
 			k.c.broken(n, "the suspicion of %s ends at %v, not at its deadline %v", m.node.Name, sp.timer.At(), sp.deadline())
