@@ -72,18 +72,16 @@ func (q *gossipQueue) leastSent() int {
 	return int(q.queue.tiers[0].transmits)
 }
 
-// skip takes n more transmissions of the news about m for made already, but not
-// the last of limit.
-func (q *gossipQueue) skip(m *member, n, limit int) {
+// skip takes so many transmissions of the news about m, fewer than the limit, for
+// made, if fewer have been.
+func (q *gossipQueue) skip(m *member, made int) {
 	e := m.news
-	if e == nil {
+	if e == nil || int(e.transmits) >= made {
 		return
 	}
-	if made := min(int(e.transmits)+n, limit-1); made > int(e.transmits) {
-		q.queue.unlink(e)
-		e.transmits = int32(made)
-		q.queue.link(e)
-	}
+	q.queue.unlink(e)
+	e.transmits = int32(made)
+	q.queue.link(e)
 }
 
 // newsBlock is how many entries are made at once: one allocation for so many. They

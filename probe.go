@@ -205,7 +205,7 @@ func (s *swim) pingTarget(p *probe, seq uint32) {
 		// The suspect hears of the accusation with the ping and can refute at
 		// once (Lifeguard, section IV-C: the buddy system). It stands before the
 		// ping, so that the ack takes the refutation along.
-		s.sendTo(m, s.encoded(wire.Suspect{Incarnation: m.incarnation, Node: name, From: wire.Bytes(s.p.name)}.Append(s.fx.buf))).seq = seq
+		s.sendTo(m, s.encoded(s.appendSuspect(s.fx.buf, m))).seq = seq
 		s.attach(s.appendPing(s.fx.buf, seq, name))
 	case seq != p.seq:
 		s.send(m.endpoint(), s.encoded(s.appendPing(s.fx.buf, seq, name))).seq = seq
@@ -469,7 +469,7 @@ func (s *swim) accuse(m *member) {
 	case StateLeft: // nobody gossips to it any more: a forged goodbye would stand
 		s.attach(wire.Dead{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(m.node.Name)}.Append(s.fx.buf))
 	case StateSuspect:
-		s.attach(wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf))
+		s.attach(s.appendSuspect(s.fx.buf, m))
 	case StateDead:
 		s.attach(wire.Dead{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(s.fx.buf))
 	}

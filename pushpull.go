@@ -67,11 +67,10 @@ const quietJoin = 3
 // quieten takes most transmissions of what this node has just learned by joining
 // for made.
 func (s *swim) quieten() {
-	limit := s.transmitLimit()
-	told := limit * (quietJoin - 1) / quietJoin
+	told := s.transmitLimit() * (quietJoin - 1) / quietJoin
 	for _, m := range s.table.all {
-		if m != s.self && m.news != nil {
-			s.gossip.skip(m, told-int(m.news.transmits), limit)
+		if m != s.self {
+			s.gossip.skip(m, told)
 		}
 	}
 }

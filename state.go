@@ -232,8 +232,7 @@ func (s *swim) hearsay(now time.Time, m *member, incarnation uint32) {
 		return
 	}
 	s.beginSuspicion(now, m, incarnation, "")
-	accusation := wire.Suspect{Incarnation: incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}
-	s.sendTo(m, s.encoded(accusation.Append(s.fx.buf)))
+	s.sendTo(m, s.encoded(s.appendSuspect(s.fx.buf, m)))
 }
 
 func (s *swim) beginSuspicion(now time.Time, m *member, incarnation uint32, accuser string) *suspicion {
@@ -573,6 +572,11 @@ func (s *swim) goodbyeHeard(seq uint32) {
 	if len(s.goodbyes) == 0 {
 		s.fx.completed = append(s.fx.completed, completion{ticket: wait, ok: true})
 	}
+}
+
+// appendSuspect appends an accusation of m, in its present life, by this node.
+func (s *swim) appendSuspect(dst []byte, m *member) []byte {
+	return wire.Suspect{Incarnation: m.incarnation, Node: wire.Bytes(m.node.Name), From: wire.Bytes(s.p.name)}.Append(dst)
 }
 
 // appendSelf appends the announcement of this node.

@@ -84,7 +84,7 @@ func (s *swim) pingLast(l *lastLook) {
 	m, sp := l.member, l.member.rare().suspicion
 	name := wire.Bytes(m.node.Name)
 	if !sp.verdict {
-		s.sendTo(m, s.encoded(wire.Suspect{Incarnation: m.incarnation, Node: name, From: wire.Bytes(s.p.name)}.Append(s.fx.buf)))
+		s.sendTo(m, s.encoded(s.appendSuspect(s.fx.buf, m)))
 	} else {
 		s.sendTo(m, s.encoded(wire.Dead{Incarnation: m.incarnation, Node: name, From: wire.Bytes(sp.declared)}.Append(s.fx.buf)))
 	}
