@@ -129,20 +129,6 @@ func (*countingDelegate) GetBroadcasts(int, int) [][]byte { return nil }
 func (*countingDelegate) LocalState(bool) []byte          { return nil }
 func (*countingDelegate) MergeRemoteState([]byte, bool)   {}
 
-// readPushPull reads a push/pull message; the reader is to be closed.
-func readPushPull(t *testing.T, m *Memberlist, message []byte) (*frameReader, *remoteState) {
-	t.Helper()
-	r := &frameReader{m: m, conn: &slowConn{in: message, step: 1 << 16}}
-	if _, err := r.begin(); err != nil {
-		t.Fatal(err)
-	}
-	remote, err := m.readState(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, remote
-}
-
 // TestPushPullBudget is what a push/pull of a table that is known already may
 // allocate: buffers, but nothing for each member.
 func TestPushPullBudget(t *testing.T) {

@@ -29,6 +29,20 @@ func (r *packetReader) handle(p *Packet) {
 	r.flush()
 }
 
+// readPushPull reads a push/pull message; the reader is to be closed.
+func readPushPull(tb testing.TB, m *Memberlist, message []byte) (*frameReader, *remoteState) {
+	tb.Helper()
+	r := &frameReader{m: m, conn: &slowConn{in: message, step: 1 << 16}}
+	if _, err := r.begin(); err != nil {
+		tb.Fatal(err)
+	}
+	remote, err := m.readState(r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r, remote
+}
+
 // start creates a node that is shut down when the test ends.
 func start(t *testing.T, c *Config) *Memberlist {
 	t.Helper()

@@ -117,14 +117,7 @@ func BenchmarkMerge(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				r := &frameReader{m: m, conn: &slowConn{in: frame, step: 1 << 16}}
-				if _, err := r.begin(); err != nil {
-					b.Fatal(err)
-				}
-				remote, err := m.readState(r)
-				if err != nil {
-					b.Fatal(err)
-				}
+				r, remote := readPushPull(b, m, frame)
 				m.mergeNodes(remote)
 				r.close()
 			}
